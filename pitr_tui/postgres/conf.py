@@ -1,0 +1,101 @@
+"""PostgreSQL's configuration text: read it, and propose an edited text with its diff.
+
+Source: src/backend/utils/misc/guc-file.l (the grammar), guc.c (the last value wins).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+
+from pitr_tui.postgres.quote import conf_value
+
+_SETTING = re.compile(
+    r"""^\s*(?P<name>[A-Za-z_][\w.]*)\s*(?:=\s*|\s+)
+        (?P<value>'(?:[^'\\]|''|\\.)*'|[^\s'\#]+)\s*(?:\#.*)?$""",
+    re.VERBOSE,
+)
+_ESCAPE = re.compile(r"''|\\([0-7]{1,3}|.)", re.DOTALL)
+_ESCAPES = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+BEGIN = "# pitr: what follows is for the recovery of this copy and wins over everything above"
+END = "# pitr: end"
+
+
+def read_settings(text: str) -> dict[str, str]:
+    """The settings of a file, the last of a name winning, names in lower case.
+
+    >>> read_settings("port = 5433 # here\\nport=5434\\nsearch_path 'a ''b'''")
+    {'port': '5434', 'search_path': "a 'b'"}
+    """
+    found: dict[str, str] = {}
+    for line in text.splitlines():
+        match = _SETTING.match(line)
+        if match:
+            found[match["name"].lower()] = _unquote(match["value"])
+    return found
+
+
+def change_settings(text: str, changes: Mapping[str, str]) -> str:
+    """The text with these values: the winning line of a name edited in place, new ones added.
+
+    Comments, order and everything else stay as they are.
+    """
+    lines = text.splitlines()
+    last: dict[str, int] = {}
+    for number, line in enumerate(lines):
+        match = _SETTING.match(line)
+        if match:
+            last[match["name"].lower()] = number
+    for name, value in changes.items():
+        line = f"{name} = {conf_value(value)}"
+        if name in last:
+            lines[last[name]] = line
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def settings_block(settings: Mapping[str, str]) -> str:
+    """A marked block to stand at the end of a file, one setting a line."""
+    lines = [f"{name} = {conf_value(value)}" for name, value in settings.items()]
+    return "\n".join([BEGIN, *lines, END]) + "\n"
+
+
+def without_block(text: str) -> str:
+    """The text without any block that `settings_block` made."""
+    kept: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        if line == BEGIN:
+            inside = True
+        elif inside and line == END:
+            inside = False
+        elif not inside:
+            kept.append(line)
+    return "".join(f"{line}\n" for line in kept)
+
+
+def diff(before: str, after: str, name: str) -> str:
+    """A unified diff of one file, empty when nothing changes."""
+    return "".join(
+        difflib.unified_diff(
+            before.splitlines(keepends=True), after.splitlines(keepends=True), name, f"{name} (new)"
+        )
+    )
+
+
+def _unquote(value: str) -> str:
+    if not value.startswith("'"):
+        return value
+
+    def plain(match: re.Match[str]) -> str:
+        escape = match[1]
+        if escape is None:
+            return "'"
+        if escape[0] in "01234567":
+            return chr(int(escape, 8) & 0xFF)
+        return _ESCAPES.get(escape, escape)
+
+    return _ESCAPE.sub(plain, value[1:-1])

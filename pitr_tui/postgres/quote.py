@@ -1,0 +1,68 @@
+"""One function for each place that outside text may go to.
+
+SQL values and identifiers go through psycopg2 itself (query parameters and
+`psycopg2.sql`), argument lists need no quoting, and the rest is here.
+"""
+
+import re
+import shlex
+
+from pitr_tui.errors import UsageError
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def conf_value(value: str) -> str:
+    """A value of postgresql.conf or recovery.conf, in quotes.
+
+    Source: src/backend/utils/misc/guc-file.l (STRING, DeescapeQuotedString). Raises
+    UsageError for a line break or a NUL byte, which no quoting can carry there.
+
+    >>> print(conf_value("it's 100 % C:\\\\x"))
+    'it''s 100 % C:\\\\x'
+    """
+    if any(character in value for character in "\n\r\0"):
+        raise UsageError(
+            "a setting's value cannot have a line break in it", f"the value is {value!r}"
+        )
+    return "'" + value.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def command_percent(text: str) -> str:
+    """Text inside archive_command or restore_command, where `%` begins a placeholder."""
+    return text.replace("%", "%%")
+
+
+def shell_word(text: str) -> str:
+    """One word of a POSIX shell command."""
+    return shlex.quote(text)
+
+
+def shell_command(argv: tuple[str, ...] | list[str]) -> str:
+    """An argument list as the line that a person would type."""
+    return shlex.join(argv)
+
+
+def conninfo_value(value: str) -> str:
+    """A value of a libpq connection string.
+
+    >>> print(conninfo_value("it's here"))
+    'it\\'s here'
+    """
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def visible(text: str) -> str:
+    """Text from outside as it may be shown: control characters become visible signs.
+
+    >>> visible("a\\x1b[31mred")
+    'a␛[31mred'
+    """
+
+    def sign(match: re.Match[str]) -> str:
+        code = ord(match[0])
+        if code < 0x20:
+            return chr(0x2400 + code)
+        return "␡" if code == 0x7F else f"<{code:02X}>"
+
+    return _CONTROL.sub(sign, text.encode("utf-8", "replace").decode("utf-8"))

@@ -1,0 +1,201 @@
+"""The one place where PostgreSQL 9.6 to 18 differ.
+
+Each difference is a named property, so that its use says why it is asked. Sources: the
+release notes, src/include/access/xlog_internal.h (page magics), src/backend/utils/misc/guc*.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import total_ordering
+
+from pitr_tui.errors import RefusedError, UsageError
+
+_TEXT = re.compile(r"(\d+)(?:\.(\d+))?(?:\.(\d+))?")
+
+_WAL_MAGIC = {
+    "9.6": 0xD093,
+    "10": 0xD097,
+    "11": 0xD098,
+    "12": 0xD101,
+    "13": 0xD106,
+    "14": 0xD10D,
+    "15": 0xD110,
+    "16": 0xD113,
+    "17": 0xD116,
+    "18": 0xD118,
+}
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class PostgresVersion:
+    """A server version as the number that `SHOW server_version_num` prints.
+
+    >>> PostgresVersion.parse("15.18 (Debian 15.18-0+deb12u1)")
+    PostgresVersion('15.18')
+    >>> PostgresVersion.parse("9.6.10").major, PostgresVersion.parse("18").major
+    ('9.6', '18')
+    >>> PostgresVersion.parse("11.22") < PostgresVersion.parse("12.0")
+    True
+    """
+
+    number: int
+
+    @classmethod
+    def parse(cls, text: str) -> PostgresVersion:
+        """Read `18.6`, `9.6.10`, `18`, `17rc1` or a longer text with such a number in it.
+
+        Raises UsageError when there is none.
+        """
+        match = _TEXT.search(text)
+        if match is None:
+            raise UsageError(f"{text!r} does not name a PostgreSQL version")
+        first, second, third = (int(part) if part else 0 for part in match.groups())
+        if first < 10:
+            return cls(first * 10000 + second * 100 + third)
+        return cls(first * 10000 + second)
+
+    def __lt__(self, other: PostgresVersion) -> bool:
+        return self.number < other.number
+
+    def __str__(self) -> str:
+        high, low = divmod(self.number, 10000)
+        return f"{high}.{low // 100}.{low % 100}" if high < 10 else f"{high}.{low}"
+
+    def __repr__(self) -> str:
+        return f"PostgresVersion('{self}')"
+
+    @property
+    def major(self) -> str:
+        """The part that decides about the format of the data directory (PG_VERSION)."""
+        high, low = divmod(self.number, 10000)
+        return f"{high}.{low // 100}" if high < 10 else str(high)
+
+    @property
+    def major_number(self) -> int:
+        """The major version as a number that can be compared."""
+        return self.number // 10000 * 100 if self.number >= 100000 else self.number // 100
+
+    def same_major(self, other: PostgresVersion) -> bool:
+        return self.major == other.major
+
+    def require_supported(self) -> None:
+        """Raises RefusedError outside of 9.6 to 18."""
+        if self.major not in _WAL_MAGIC:
+            raise RefusedError(
+                f"PostgreSQL {self} is not supported",
+                "pitr knows the recovery of versions 9.6 to 18",
+            )
+
+    # Names that changed with version 10 ("xlog" became "wal", "location" became "lsn").
+
+    @property
+    def wal_directory(self) -> str:
+        return "pg_wal" if self.number >= 100000 else "pg_xlog"
+
+    @property
+    def current_lsn_function(self) -> str:
+        return "pg_current_wal_lsn" if self.number >= 100000 else "pg_current_xlog_location"
+
+    @property
+    def replay_lsn_function(self) -> str:
+        return "pg_last_wal_replay_lsn" if self.number >= 100000 else "pg_last_xlog_replay_location"
+
+    @property
+    def replay_paused_function(self) -> str:
+        return "pg_is_wal_replay_paused" if self.number >= 100000 else "pg_is_xlog_replay_paused"
+
+    @property
+    def replay_resume_function(self) -> str:
+        return "pg_wal_replay_resume" if self.number >= 100000 else "pg_xlog_replay_resume"
+
+    @property
+    def switch_wal_function(self) -> str:
+        return "pg_switch_wal" if self.number >= 100000 else "pg_switch_xlog"
+
+    @property
+    def walfile_name_function(self) -> str:
+        return "pg_walfile_name" if self.number >= 100000 else "pg_xlogfile_name"
+
+    # How recovery is asked for.
+
+    @property
+    def uses_recovery_conf(self) -> bool:
+        """Up to 11 recovery settings live in recovery.conf, from 12 in the configuration."""
+        return self.number < 120000
+
+    @property
+    def knows_lsn_target(self) -> bool:
+        return self.number >= 100000
+
+    @property
+    def fails_when_target_unreached(self) -> bool:
+        """From 13 an unreached target is FATAL; before, the server silently promotes."""
+        return self.number >= 130000
+
+    @property
+    def promotes_while_paused(self) -> bool:
+        """Up to 12 `pg_ctl promote` is ignored while replay is paused at its target."""
+        return self.number >= 130000
+
+    @property
+    def wal_magic(self) -> int:
+        """The first two bytes of every WAL page of this major version.
+
+        Raises RefusedError for an unsupported version.
+        """
+        self.require_supported()
+        return _WAL_MAGIC[self.major]
+
+    # Settings that exist only in some versions.
+
+    @property
+    def has_wal_receiver_settings(self) -> bool:
+        """`primary_conninfo` and `primary_slot_name` as settings of the configuration."""
+        return self.number >= 120000
+
+    @property
+    def has_logical_replication(self) -> bool:
+        return self.number >= 100000
+
+    @property
+    def has_startup_progress(self) -> bool:
+        """`log_startup_progress_interval`."""
+        return self.number >= 150000
+
+    @property
+    def has_archive_library(self) -> bool:
+        return self.number >= 150000
+
+    @property
+    def password_method(self) -> str:
+        """The best password method of pg_hba.conf; `md5` accepts every stored form before."""
+        return "scram-sha-256" if self.number >= 140000 else "md5"
+
+    @property
+    def writes_manifest(self) -> bool:
+        """Whether pg_basebackup gives a backup_manifest."""
+        return self.number >= 130000
+
+    @property
+    def tar_backup_streams_wal(self) -> bool:
+        """Whether pg_basebackup can join tar format with streamed WAL."""
+        return self.number >= 100000
+
+    @property
+    def has_initdb_wal_segsize(self) -> bool:
+        return self.number >= 110000
+
+
+def version_of_magic(magic: int) -> str | None:
+    """The major version whose WAL pages begin with `magic`, or None.
+
+    >>> version_of_magic(0xD110)
+    '15'
+    """
+    for major, known in _WAL_MAGIC.items():
+        if known == magic:
+            return major
+    return None

@@ -1,0 +1,235 @@
+"""What the engine says while it works: one frozen value for each thing that happened.
+
+Events are written to the journal as JSON lines and read back from it, so their fields are
+plain values, positions in the WAL, times, or tuples of text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from pitr_tui.errors import PitrError
+from pitr_tui.postgres.lsn import Lsn, TimelineId
+
+
+class Status(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+class Step(StrEnum):
+    """The steps of a run, in their order."""
+
+    PLACE = "place"
+    COPY = "copy"
+    SETTINGS = "settings"
+    START = "start"
+    REPLAY = "replay"
+    LOOK = "look"
+
+    @property
+    def words(self) -> str:
+        return _TITLES[self]
+
+
+_TITLES = {
+    Step.PLACE: "prepare the destination",
+    Step.COPY: "copy the base backup",
+    Step.SETTINGS: "write the settings",
+    Step.START: "start the secondary",
+    Step.REPLAY: "replay the WAL",
+    Step.LOOK: "look at the result",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """A run begins. `files_and_commands` is the plan as it was shown."""
+
+    run: str
+    version: str
+    backup: str
+    archive: str
+    destination: str
+    target: str
+    action: str
+    files_and_commands: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepStarted:
+    step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone:
+    step: Step
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Bytes of a base backup taken or copied; `total` is an estimate and may be 0."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentStaged:
+    """The feeder has read and checked one archived file and laid it ready."""
+
+    name: str
+    bytes: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class NameAbsent:
+    """The server asked for a name, and the archive was read and does not have it."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class FeedFailed:
+    """The server needs a file that cannot be delivered whole; it was told to stop."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogArrived:
+    """One line of the secondary's log, as it was written."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayAt:
+    """How far replay has come, and by the clock of the transactions; `end` is the aim."""
+
+    lsn: Lsn
+    start: Lsn
+    end: Lsn | None
+    time: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckDone:
+    """One named check with what was seen."""
+
+    name: str
+    status: Status
+    evidence: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFailed:
+    """The run ended without the recovery that was asked for. `left` tells what remains."""
+
+    what: str
+    why: str
+    hint: str
+    left: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The run ended where it should have. `connect` reaches the secondary, if it runs."""
+
+    headline: str
+    stop_reason: str
+    state: str
+    connect: str
+    segments_restored: int
+    last_transaction: str
+    timeline: TimelineId | None = None
+
+
+Event = (
+    RunStarted
+    | StepStarted
+    | StepDone
+    | Progress
+    | SegmentStaged
+    | NameAbsent
+    | FeedFailed
+    | LogArrived
+    | ReplayAt
+    | CheckDone
+    | RunFailed
+    | RunFinished
+)
+_BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """An event with the moment at which it was told."""
+
+    at: datetime
+    event: Event
+
+
+Sink = Callable[[Stamped], None]
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def to_json(stamped: Stamped) -> dict[str, Any]:
+    """An event as JSON values: `at`, `event` (its name) and its fields."""
+    event = stamped.event
+    fields = {f.name: _plain(getattr(event, f.name)) for f in dataclasses.fields(event)}
+    return {"at": stamped.at.isoformat(), "event": type(event).__name__, **fields}
+
+
+def from_json(data: dict[str, Any]) -> Stamped:
+    """The event that `to_json` wrote. Raises PitrError for anything else."""
+    try:
+        kind = _BY_NAME[data["event"]]
+        hints = get_type_hints(kind)
+        values = {
+            f.name: _typed(hints[f.name], data[f.name])
+            for f in dataclasses.fields(kind)
+            if f.name in data
+        }
+        return Stamped(datetime.fromisoformat(data["at"]), kind(**values))
+    except (KeyError, TypeError, ValueError, PitrError) as error:
+        raise PitrError("this is not a line of a journal", f"{error!r} in {data!r}") from error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Lsn):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value
+
+
+def _typed(hint: Any, value: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        if value is None:
+            return None
+        hint = next(part for part in get_args(hint) if part is not type(None))
+    if hint is Lsn:
+        return Lsn.parse(value)
+    if hint is datetime:
+        return datetime.fromisoformat(value)
+    if not isinstance(value, (int, float) if hint is float else hint.__mro__[-2]):
+        raise TypeError(f"{value!r} is not a {hint.__name__}")
+    return hint(value)

@@ -1,0 +1,242 @@
+"""Bring WAL from the archive to the secondary, ahead of its replay.
+
+The other side is the script `restore-command` in this package. Both meet in `pitr/wal` of
+the secondary's data directory:
+
+    ready/NAME      a whole, checked file; the script moves it to where the server wants it
+    asked/NAME      the server wants this name and it was not ready
+    answers/NAME    `absent` (proved) or `failed`, the answer to an asked name
+    heartbeat       a number that changes while we live
+    closed          we are done; what the server may still need lies in ready/
+
+See field-notes on PostgreSQL's reading of exit codes: RestoreArchivedFile() in
+src/backend/access/transam/xlogarchive.c.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from pitr_tui.errors import PitrError
+from pitr_tui.postgres.timeline import TimelineHistory
+from pitr_tui.postgres.walname import WalSegment, is_segment
+from pitr_tui.recovery.events import Event, FeedFailed, NameAbsent, SegmentStaged
+from pitr_tui.repositories.archive import WalArchive
+from pitr_tui.servers.osuser import OsUser
+from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
+
+FEED_DIRECTORY = Path("pitr") / "wal"
+SCRIPT_PATH = Path("pitr") / "restore-command"
+RESTORE_COMMAND = f"sh {SCRIPT_PATH.as_posix()} %f %p"
+
+_AHEAD = 8
+_WORKERS = 3
+_RETRY_PAUSES = (0.0, 0.3, 1.0, 2.0)
+_HEARTBEAT_SECONDS = 1.0
+
+
+def restore_script() -> str:
+    """The text of the script that the server runs."""
+    return (files("pitr_tui.recovery") / "restore-command").read_text(encoding="utf-8")
+
+
+@dataclass(frozen=True, slots=True)
+class WalSource:
+    """Which WAL belongs to a recovery: the archive, the cluster, and the way to follow."""
+
+    archive: WalArchive
+    system_identifier: int
+    major: str
+    start: WalSegment
+    history: TimelineHistory
+
+    def candidates(self, number: int) -> tuple[WalSegment, ...]:
+        """The segments that can hold this part of the WAL, in the server's order of asking."""
+        return tuple(
+            WalSegment(timeline, number, self.start.size) for timeline in self.history.lineage
+        )
+
+    def fetch(self, name: str, place: Path) -> int | None:
+        """Copy one archived file to `place`, checked; its bytes, or None if proved absent.
+
+        Raises PitrError when it is there and cannot be delivered whole, OSError when
+        `place` cannot be written.
+        """
+        path = self.archive.find(name)
+        if path is None:
+            return None
+        size = self.archive.copy(path, place)
+        if is_segment(name):
+            self._check(WalSegment.parse(name, self.start.size), place, size)
+        return size
+
+    def _check(self, segment: WalSegment, place: Path, size: int) -> None:
+        problem = None
+        if size != segment.size:
+            problem = f"it has {size:,} bytes instead of {segment.size:,}"
+        else:
+            with place.open("rb") as file:
+                header = SegmentHeader.parse(file.read(HEADER_BYTES))
+            problem = header.why_not(segment, self.system_identifier, self.major)
+        if problem:
+            raise PitrError(f"segment {segment.name} of the archive cannot be used", problem)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    """A file on its way; a patient one is tried again before it is given up."""
+
+    future: Future[Event]
+    patient: bool
+
+
+@dataclass(slots=True)
+class WalFeeder:
+    """The engine's side of the feed. Call `tick` often; it never waits."""
+
+    source: WalSource
+    directory: Path
+    user: OsUser
+    _next: int = field(init=False)
+    _started: dict[str, _Fetch] = field(default_factory=dict, init=False)
+    _asked: set[str] = field(default_factory=set, init=False)
+    _staged: deque[str] = field(default_factory=lambda: deque(maxlen=3 * _AHEAD), init=False)
+    _pool: ThreadPoolExecutor = field(init=False)
+    _beat: float = field(default=0.0, init=False)
+    _hold: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._next = self.source.start.number
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="wal-feeder")
+
+    def prepare(self) -> None:
+        """Make the meeting place. Raises OSError."""
+        self.user.make_directory(self.directory)
+        for name in ("ready", "asked", "answers", "drafts"):
+            self.user.make_directory(self.directory / name)
+
+    def tick(self) -> Iterator[Event]:
+        """Answer what is asked, read ahead, and tell what happened since the last call.
+
+        Raises PitrError when the meeting place cannot be written (a full disk).
+        """
+        try:
+            self._keep_heartbeat()
+            self._take_questions()
+            self._read_ahead()
+            yield from self._collect()
+        except OSError as error:
+            raise PitrError(
+                "the WAL cannot be handed to the secondary",
+                f"{error.filename or self.directory}: {error.strerror}",
+                "make room on that disk and try again",
+            ) from error
+
+    def finish(self) -> None:
+        """Lay ready what a later promotion needs, and let the server go on without us."""
+        for listed in self.source.archive.listing().histories:
+            self._stage_quietly(listed.history_name)
+        taken = [n for n in self._staged if not (self.directory / "ready" / n).exists()]
+        for name in taken[-2:]:
+            self._stage_quietly(name)
+        self.user.write_file(self.directory / "closed", "")
+        self.stop()
+
+    def stop(self) -> None:
+        """End the threads; what they were reading is given up."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _keep_heartbeat(self) -> None:
+        now = time.monotonic()
+        if now - self._beat > _HEARTBEAT_SECONDS:
+            self._beat = now
+            self.user.write_file(self.directory / "heartbeat", f"{now:.3f}\n")
+
+    def _take_questions(self) -> None:
+        for question in (self.directory / "asked").iterdir():
+            question.unlink()
+            self._asked.add(question.name)
+            self._start(question.name)
+            if is_segment(question.name):
+                asked = WalSegment.parse(question.name, self.source.start.size)
+                self._next = max(self._next, asked.number)
+
+    def _read_ahead(self) -> None:
+        ready = sum(1 for _ in (self.directory / "ready").iterdir())
+        while not self._hold and ready + len(self._started) < _AHEAD:
+            name = self._next_name()
+            if name is None:
+                self._hold = True  # from here on only what is asked for
+            else:
+                self._start(name)
+                self._next += 1
+
+    def _next_name(self) -> str | None:
+        """The next segment that the archive has; None also while it cannot be read."""
+        try:
+            for segment in self.source.candidates(self._next):
+                if self.source.archive.find(segment.name) is not None:
+                    return segment.name
+        except PitrError:
+            return None
+        return None
+
+    def _start(self, name: str) -> None:
+        if name in self._started or (self.directory / "ready" / name).exists():
+            return
+        patient = name in self._asked
+        self._started[name] = _Fetch(self._pool.submit(self._stage, name, patient), patient)
+
+    def _collect(self) -> Iterator[Event]:
+        for name, fetch in list(self._started.items()):
+            if not fetch.future.done():
+                continue
+            del self._started[name]
+            event = fetch.future.result()
+            if isinstance(event, SegmentStaged):
+                self._staged.append(name)
+                self._hold = self._hold and not is_segment(name)
+            elif name not in self._asked:
+                self._hold = True  # unusable, but nobody needs it yet
+                continue
+            elif isinstance(event, FeedFailed) and not fetch.patient:
+                self._start(name)
+                continue
+            else:
+                self._answer(name, "absent" if isinstance(event, NameAbsent) else "failed")
+            self._asked.discard(name)
+            yield event
+
+    def _answer(self, name: str, word: str) -> None:
+        self.user.write_file(self.directory / "answers" / name, f"{word}\n")
+
+    def _stage(self, name: str, patient: bool) -> Event:
+        """Fetch one file into ready/, trying again while that may help."""
+        why = ""
+        for pause in _RETRY_PAUSES if patient else _RETRY_PAUSES[:1]:
+            time.sleep(pause)
+            started = time.monotonic()
+            draft = self.directory / "drafts" / name
+            try:
+                size = self.source.fetch(name, draft)
+                if size is None:
+                    draft.unlink(missing_ok=True)
+                    return NameAbsent(name)
+                draft.chmod(0o600)
+                self.user.own(draft)
+                draft.rename(self.directory / "ready" / name)
+                return SegmentStaged(name, size, time.monotonic() - started)
+            except PitrError as error:
+                why = f"{error.what}: {error.why}" if error.why else error.what
+                draft.unlink(missing_ok=True)
+        return FeedFailed(name, why)
+
+    def _stage_quietly(self, name: str) -> None:
+        if not (self.directory / "ready" / name).exists():
+            self._stage(name, patient=False)

@@ -1,0 +1,181 @@
+"""A WAL archive that is a directory, flat or with PostgreSQL's file names in subdirectories."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.postgres.label import BackupLabel
+from pitr_tui.postgres.lsn import TimelineId
+from pitr_tui.postgres.timeline import TimelineHistory
+from pitr_tui.postgres.walname import (
+    WalSegment,
+    history_timeline,
+    is_archive_file,
+    is_backup_history,
+    is_segment,
+)
+from pitr_tui.storage.compression import SUFFIXES, open_plain, plain_name, read_errors, read_plain
+from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
+
+_CHUNK = 1 << 20
+_SMALL_FILE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class WalRange:
+    """Segments of one timeline without a gap between them, both ends included."""
+
+    first: WalSegment
+    last: WalSegment
+
+    @property
+    def count(self) -> int:
+        return self.last.number - self.first.number + 1
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveListing:
+    """What an archive holds by the names of its files, ordered by timeline and number."""
+
+    segments: tuple[WalSegment, ...]
+    histories: tuple[TimelineId, ...]
+    backup_histories: tuple[str, ...]
+    segment_size: int
+
+    @property
+    def ranges(self) -> tuple[WalRange, ...]:
+        """The unbroken runs of segments, timeline by timeline."""
+        runs: list[WalRange] = []
+        for segment in self.segments:
+            if runs and segment == runs[-1].last.next():
+                runs[-1] = WalRange(runs[-1].first, segment)
+            else:
+                runs.append(WalRange(segment, segment))
+        return tuple(runs)
+
+    def last_reachable(self, start: WalSegment) -> WalSegment | None:
+        """The last segment of the unbroken run that holds `start`, on its timeline."""
+        for run in self.ranges:
+            if run.first <= start <= run.last:
+                return run.last
+        return None
+
+
+class WalArchive:
+    """Read-only access to the archived WAL in one directory. Raises RefusedError if it is none."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory.absolute()
+        if not directory.is_dir():
+            raise RefusedError(
+                f"there is no WAL archive at {directory}",
+                "it is not a directory that can be read",
+                "name the directory that archive_command writes to",
+            )
+
+    def listing(self) -> ArchiveListing:
+        """Read the names. Raises PitrError when the directory cannot be read."""
+        names = {plain_name(path.name) for path in self._files()}
+        segment_names = sorted(name for name in names if is_segment(name))
+        size = self._segment_size(segment_names)
+        return ArchiveListing(
+            segments=tuple(WalSegment.parse(name, size) for name in segment_names),
+            histories=tuple(sorted(t for t in map(history_timeline, names) if t is not None)),
+            backup_histories=tuple(sorted(name for name in names if is_backup_history(name))),
+            segment_size=size,
+        )
+
+    def find(self, name: str) -> Path | None:
+        """The file that holds `name`, compressed or not; None is a proof of its absence.
+
+        Raises PitrError when the directory itself cannot be read, because then nothing is
+        proved.
+        """
+        for directory in (self.directory, self.directory / name[:8], self.directory / name[:16]):
+            for suffix in SUFFIXES:
+                path = directory / f"{name}{suffix}"
+                if path.is_file():
+                    return path
+        self._require_readable()
+        return None
+
+    def history(self, timeline: TimelineId) -> TimelineHistory:
+        """The history of a timeline; timeline 1 has none. Raises PitrError when absent."""
+        path = self.find(timeline.history_name)
+        if path is None:
+            if timeline == 1:
+                return TimelineHistory(timeline)
+            raise PitrError(
+                f"the archive does not say where timeline {timeline} comes from",
+                f"{timeline.history_name} is not in {self.directory}",
+                "find that file on the server that made the timeline, in its pg_wal",
+            )
+        return TimelineHistory.parse(timeline, read_plain(path, _SMALL_FILE).decode())
+
+    def backup_history(self, name: str) -> BackupLabel:
+        """One `.backup` file. Raises PitrError when it is absent or makes no sense."""
+        path = self.find(name)
+        if path is None:
+            raise PitrError(f"{name} is not in {self.directory}")
+        return BackupLabel.parse(read_plain(path, _SMALL_FILE).decode("utf-8", "replace"))
+
+    def header(self, segment: WalSegment) -> SegmentHeader:
+        """The head of a segment. Raises PitrError when it is absent, damaged or not WAL."""
+        path = self.find(segment.name)
+        if path is None:
+            raise PitrError(f"segment {segment.name} is not in {self.directory}")
+        return SegmentHeader.parse(read_plain(path, HEADER_BYTES))
+
+    def copy(self, path: Path, to: Path) -> int:
+        """Write what an archived file holds into the new file `to`, and give its size in bytes.
+
+        Raises PitrError when it cannot be read to its end, OSError when it cannot be written.
+        """
+        size = 0
+        with to.open("wb") as target:
+            try:
+                with open_plain(path) as source:
+                    while chunk := source.read(_CHUNK):
+                        size += target.write(chunk)
+            except read_errors() as error:
+                if isinstance(error, OSError) and error.filename == str(to):
+                    raise
+                raise PitrError(
+                    f"{path.name} cannot be read to its end", str(error) or type(error).__name__
+                ) from error
+        return size
+
+    def _files(self) -> Iterator[Path]:
+        self._require_readable()
+        for root, directories, names in os.walk(self.directory):
+            directories[:] = [name for name in directories if len(name) in (8, 16)]
+            for name in names:
+                if is_archive_file(plain_name(name)):
+                    yield Path(root) / name
+
+    def _require_readable(self) -> None:
+        try:
+            with os.scandir(self.directory) as entries:
+                next(entries, None)
+        except OSError as error:
+            raise PitrError(
+                "the WAL archive cannot be read",
+                f"{self.directory}: {error.strerror}",
+                "nothing is known about what it holds until it can be read again",
+            ) from error
+
+    def _segment_size(self, names: list[str]) -> int:
+        """The cluster's segment size, from the first segment whose header can be read."""
+        for name in names[:8]:
+            path = self.find(name)
+            if path is None:
+                continue
+            try:
+                return SegmentHeader.parse(read_plain(path, HEADER_BYTES)).segment_size
+            except PitrError:
+                continue  # a damaged segment is found and named when it is fetched
+        return WalSegment.parse("0" * 7 + "1" + "0" * 16).size

@@ -1,0 +1,229 @@
+"""Base backups in directories: the plain and the tar format of pg_basebackup."""
+
+from __future__ import annotations
+
+import tarfile
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.postgres.control import CONTROL_PATH, ControlHead
+from pitr_tui.postgres.label import BackupLabel, BackupManifest
+from pitr_tui.postgres.lsn import Lsn
+from pitr_tui.postgres.version import PostgresVersion
+from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, WalSegment
+from pitr_tui.repositories.archive import WalArchive
+from pitr_tui.storage.compression import open_plain, plain_name, read_errors
+from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
+
+TAR_NAMES = ("base.tar", "base.tar.gz", "base.tar.zst", "base.tar.bz2", "base.tar.xz")
+_IDENTITY = ("backup_label", "PG_VERSION", CONTROL_PATH)
+
+
+class BackupFormat(StrEnum):
+    PLAIN = "plain"
+    TAR = "tar"
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A complete base backup.
+
+    `total_bytes` is its size on disk, compressed where it is; `restored_bytes` what a copy
+    will need, None where a compressed one has no manifest that tells. `stop_lsn` is None
+    where neither manifest nor archive tell where the backup ends.
+    """
+
+    path: Path
+    format: BackupFormat
+    version: PostgresVersion
+    system_identifier: int
+    label: BackupLabel
+    total_bytes: int
+    restored_bytes: int | None
+    segment_size: int
+    stop_lsn: Lsn | None = None
+    stop_time: str | None = None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def start_segment(self) -> WalSegment:
+        """The first segment that a recovery from this backup needs."""
+        return WalSegment.at(self.label.start_lsn, self.label.timeline, self.segment_size)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenBackup:
+    """Something that looks like a backup and cannot be used, with the reason."""
+
+    path: Path
+    problem: PitrError
+
+
+def list_backups(directory: Path, archive: WalArchive | None = None) -> list[Backup | BrokenBackup]:
+    """Every backup in a directory (itself or one level below), oldest first.
+
+    Raises RefusedError when there is no such directory.
+    """
+    if not directory.is_dir():
+        raise RefusedError(f"there is no directory {directory}", "", "name the place of backups")
+    try:
+        places = [directory, *sorted(path for path in directory.iterdir() if path.is_dir())]
+    except OSError as error:
+        raise PitrError(f"{directory} cannot be read", str(error.strerror)) from error
+    found: list[Backup | BrokenBackup] = []
+    for place in places:
+        if not looks_like_backup(place):
+            continue
+        try:
+            found.append(open_backup(place, archive))
+        except PitrError as error:
+            found.append(BrokenBackup(place, error))
+        if place == directory:
+            break
+    found.sort(key=lambda one: one.label.start_lsn if isinstance(one, Backup) else Lsn(0))
+    return found
+
+
+def looks_like_backup(path: Path) -> bool:
+    """Whether a directory has what only a backup or a data directory has."""
+    return any((path / name).is_file() for name in ("backup_label", "PG_VERSION", *TAR_NAMES))
+
+
+def open_backup(path: Path, archive: WalArchive | None = None) -> Backup:
+    """Read what a backup says of itself, and from the archive where it ended.
+
+    Raises PitrError for an incomplete or damaged one, RefusedError for one that cannot be
+    started as it is.
+    """
+    path = path.absolute()
+    if not looks_like_backup(path):
+        raise RefusedError(
+            f"there is no base backup in {path}",
+            "neither a backup_label nor a base.tar is there",
+            "`pitr backup list DIR` shows the backups below a directory",
+        )
+    tar = tar_of(path)
+    identity = _tar_identity(tar) if tar else _plain_identity(path)
+    label = BackupLabel.parse(identity["backup_label"].decode("utf-8", "replace"))
+    if label.incremental:
+        raise RefusedError(
+            f"{path.name} is an incremental backup",
+            "it holds only what changed since another backup",
+            "join it with its parents with pg_combinebackup and use the result",
+        )
+    version = PostgresVersion.parse(identity["PG_VERSION"].decode("ascii", "replace"))
+    version.require_supported()
+    control = ControlHead.parse(identity[CONTROL_PATH])
+    segment_size = _segment_size(path, version, label, archive)
+    manifest = _manifest(path)
+    stop_lsn, stop_time = _end(manifest, label, archive)
+    total = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    compressed = any(plain_name(file.name) != file.name for file in path.glob("*.tar.*"))
+    return Backup(
+        path=path,
+        format=BackupFormat.TAR if tar else BackupFormat.PLAIN,
+        version=version,
+        system_identifier=control.system_identifier,
+        label=label,
+        total_bytes=total,
+        restored_bytes=manifest.total_bytes if manifest else None if compressed else total,
+        segment_size=segment_size,
+        stop_lsn=stop_lsn,
+        stop_time=stop_time,
+    )
+
+
+def tar_of(path: Path) -> Path | None:
+    """The base.tar of a backup in tar format."""
+    return next((path / name for name in TAR_NAMES if (path / name).is_file()), None)
+
+
+def open_tar(path: Path) -> tarfile.TarFile:
+    """A tar file to be read once from front to end, whatever its compression."""
+    return tarfile.open(fileobj=open_plain(path), mode="r|", bufsize=1 << 20)
+
+
+def tar_errors() -> tuple[type[Exception], ...]:
+    return (*read_errors(), tarfile.TarError)
+
+
+def _plain_identity(path: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for name in _IDENTITY:
+        try:
+            found[name] = (path / name).read_bytes()
+        except FileNotFoundError as error:
+            raise _incomplete(path, name) from error
+        except OSError as error:
+            raise PitrError(f"{path / name} cannot be read", str(error.strerror)) from error
+    return found
+
+
+def _tar_identity(tar: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    try:
+        with open_tar(tar) as members:
+            for member in members:
+                name = member.name.removeprefix("./")
+                file = members.extractfile(member) if name in _IDENTITY else None
+                if file is not None:
+                    found[name] = file.read()
+                if len(found) == len(_IDENTITY):
+                    return found
+    except tar_errors() as error:
+        raise PitrError(
+            f"the backup in {tar.parent} is damaged", f"{tar.name}: {error}", "use another backup"
+        ) from error
+    missing = next(name for name in _IDENTITY if name not in found)
+    raise _incomplete(tar.parent, missing)
+
+
+def _incomplete(path: Path, name: str) -> PitrError:
+    why = f"it has no {name}"
+    if name == "backup_label":
+        why += ": it is a data directory, not a backup, or it was started already"
+    return RefusedError(f"{path} is not a complete base backup", why, "use another backup")
+
+
+def _segment_size(
+    path: Path, version: PostgresVersion, label: BackupLabel, archive: WalArchive | None
+) -> int:
+    """The segment size, from a segment of the backup's own or of the archive."""
+    for file in sorted((path / version.wal_directory).glob("0*")):
+        try:
+            with file.open("rb") as segment:
+                return SegmentHeader.parse(segment.read(HEADER_BYTES)).segment_size
+        except (OSError, PitrError):
+            continue
+    if archive is not None:
+        return archive.listing().segment_size
+    return DEFAULT_SEGMENT_SIZE
+
+
+def _manifest(path: Path) -> BackupManifest | None:
+    try:
+        return BackupManifest.parse((path / "backup_manifest").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise PitrError("the backup's manifest cannot be read", str(error.strerror)) from error
+
+
+def _end(
+    manifest: BackupManifest | None, label: BackupLabel, archive: WalArchive | None
+) -> tuple[Lsn | None, str | None]:
+    """Where and when the backup ended, as its manifest and the archive's history file tell."""
+    stop_lsn, stop_time = manifest.end_lsn if manifest else None, None
+    names = archive.listing().backup_histories if archive else ()
+    for name in names:
+        if archive is None or not name.startswith(label.start_file):
+            continue
+        ended = archive.backup_history(name)
+        if ended.start_lsn == label.start_lsn:
+            stop_lsn, stop_time = ended.stop_lsn or stop_lsn, ended.stop_time
+    return stop_lsn, stop_time

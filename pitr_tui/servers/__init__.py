@@ -1,0 +1,1 @@
+"""The PostgreSQL servers that we look at, start and stop."""

@@ -1,0 +1,179 @@
+"""A PostgreSQL server of ours on this machine: made, started, followed and stopped by us."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.postgres.quote import visible
+from pitr_tui.postgres.version import PostgresVersion
+from pitr_tui.servers.installation import Installation, tool_path
+from pitr_tui.servers.logfile import LogFile
+from pitr_tui.servers.osuser import OsUser
+from pitr_tui.servers.process import clean_environment, running_pid, start_detached
+from pitr_tui.servers.sql import Database
+
+_POLL = 0.02
+
+
+@dataclass(slots=True)
+class LocalServer:
+    """A data directory, the programs that can run it, and where it listens.
+
+    It listens on a Unix socket in a directory that only its user may enter, and on the
+    loopback address when `listen_addresses` says so in its settings.
+    """
+
+    installation: Installation
+    data_directory: Path
+    user: OsUser
+    socket_directory: Path
+    port: int
+    log_path: Path
+    role: str = "postgres"
+    _process: subprocess.Popen[bytes] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def version(self) -> PostgresVersion:
+        return self.installation.version
+
+    @property
+    def database(self) -> Database:
+        return Database(
+            {"host": str(self.socket_directory), "port": str(self.port), "user": self.role}
+        )
+
+    def initialize(self) -> None:
+        """`initdb`: a new cluster, UTF-8, locale C, access for those who reach the socket.
+
+        Raises PitrError with initdb's own words.
+        """
+        self.run_tool(
+            "initdb",
+            ["-D", str(self.data_directory), "-U", self.role, "-A", "trust"]
+            + ["--encoding=UTF8", "--locale=C"],
+        )
+
+    def start_command(self) -> tuple[str, ...]:
+        """The argument list that starts the server.
+
+        The data directory is given twice: a copied configuration may name another one.
+        """
+        data = str(self.data_directory)
+        return (
+            str(self.installation.bindir / "postgres"),
+            "-D",
+            data,
+            "-c",
+            f"data_directory={data}",
+        )
+
+    def start(self) -> None:
+        """Start the server and return at once; its log tells the rest.
+
+        It runs in a session of its own, so that an interrupt typed at us does not reach it.
+        Raises PitrError when it cannot be started at all.
+        """
+        self.user.require_reach(self.installation.bindir / "postgres", "PostgreSQL's programs")
+        self.user.require_reach(self.data_directory / "PG_VERSION", "the data directory")
+        descriptor = os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with os.fdopen(descriptor, "wb") as log:
+            self.user.own(log.fileno())
+            try:
+                self._process = start_detached(
+                    self.start_command(),
+                    log=log,
+                    directory=self.data_directory,
+                    user=self.user,
+                    environment=clean_environment(),
+                )
+            except OSError as error:
+                raise PitrError(f"{self.installation} cannot be started", str(error)) from error
+
+    def is_running(self) -> bool:
+        if self._process is not None:
+            return self._process.poll() is None
+        return running_pid(self.data_directory) is not None
+
+    def wait_until_open(self, timeout: float = 60) -> None:
+        """Wait until connections are taken. Raises PitrError with the end of the log."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                self.database.row("SELECT 1")
+                return
+            except PitrError as error:
+                if not self.is_running() or time.monotonic() > deadline:
+                    raise PitrError(
+                        "the server did not start", "\n".join(self.log_tail()) or error.why
+                    ) from error
+            time.sleep(_POLL)
+
+    def stop(self, timeout: float = 120) -> None:
+        """Shut down fast, or at once when that takes longer than `timeout` seconds."""
+        for number in (signal.SIGINT, signal.SIGQUIT):
+            pid = self._process.pid if self._process else running_pid(self.data_directory)
+            if pid is None or not self.is_running():
+                break
+            os.kill(pid, number)
+            deadline = time.monotonic() + timeout
+            while self.is_running() and time.monotonic() < deadline:
+                time.sleep(_POLL)
+        self._process = None
+
+    def run_tool(self, tool: str, arguments: Sequence[str]) -> str:
+        """Run a program of this server's version to its end and give its output.
+
+        Raises PitrError with the program's own words when it fails.
+        """
+        own = self.installation.bindir / tool
+        program = own if own.is_file() else tool_path(tool, self.version)
+        argv = [str(program), *arguments]
+        done = subprocess.run(
+            argv,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL,
+            cwd="/",
+            env=clean_environment(),
+            **self.user.process_options(),
+        )
+        if done.returncode != 0:
+            raise PitrError(f"{tool} failed", visible(done.stderr or done.stdout).strip())
+        return str(done.stdout)
+
+    def follow_log(self) -> LogFile:
+        return LogFile(self.log_path)
+
+    def log_tail(self, lines: int = 12) -> list[str]:
+        """The last lines of the log, fit to be shown."""
+        try:
+            with self.log_path.open("rb") as file:
+                file.seek(max(0, self.log_path.stat().st_size - (1 << 16)))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return []
+        return [visible(line) for line in text.splitlines()[-lines:]]
+
+
+def require_free_port(port: int) -> None:
+    """Raises RefusedError when something listens on this port of the loopback address."""
+    with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise RefusedError(
+                f"port {port} cannot be used",
+                str(error.strerror),
+                "choose another one with --port, or leave it out: then only a socket is opened",
+            ) from error

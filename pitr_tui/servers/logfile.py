@@ -1,0 +1,33 @@
+"""Follow a file that a server writes its log to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_CHUNK = 1 << 20
+_LONGEST_LINE = 1 << 20
+
+
+class LogFile:
+    """A log file from a position on, read without ever waiting for more."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._rest = b""
+
+    def lines(self) -> list[str]:
+        """The complete lines that have come since the last call; undecodable bytes are marked.
+
+        A line longer than 1 MiB is given in pieces.
+        """
+        data = self._file.read(_CHUNK)
+        if not data:
+            return []
+        *whole, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > _LONGEST_LINE:
+            whole.append(self._rest)
+            self._rest = b""
+        return [line.decode("utf-8", "replace") for line in whole]
+
+    def close(self) -> None:
+        self._file.close()

@@ -1,0 +1,111 @@
+"""The PostgreSQL servers that run on this machine, and how one of them is restarted."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.servers.osuser import OsUser
+from pitr_tui.servers.process import running_pid, start_detached
+from pitr_tui.servers.sql import Database
+
+_SERVICE = re.compile(r"([\w@.\\-]+\.service)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    """A postmaster as its data directory describes it."""
+
+    data_directory: Path
+    pid: int
+    port: int
+    socket_directory: str
+    listen_address: str
+
+    @classmethod
+    def of(cls, data_directory: Path) -> RunningServer:
+        """Read postmaster.pid (src/include/utils/pidfile.h). Raises PitrError if none runs."""
+        pid = running_pid(data_directory)
+        try:
+            lines = (data_directory / "postmaster.pid").read_text().splitlines()
+            if pid is None:
+                raise ProcessLookupError("its postmaster.pid names no running process")
+            port = int(lines[3])
+            return cls(data_directory, pid, port, *(line.strip() for line in lines[4:6]))
+        except (OSError, ValueError, IndexError, TypeError) as error:
+            raise PitrError(
+                f"no running server was found in {data_directory}", str(error)
+            ) from error
+
+    @property
+    def database(self) -> Database:
+        """How to connect: its socket first, its address when it has no socket."""
+        host = self.socket_directory or self.listen_address.replace("*", "127.0.0.1")
+        return Database({"host": host, "port": str(self.port), "user": "postgres"})
+
+    def restart(self, timeout: float = 300) -> None:
+        """Shut down fast and start again with the very same command, user and log.
+
+        Raises RefusedError for a server that a service manager keeps, PitrError when it does
+        not stop within `timeout` seconds or does not start again.
+        """
+        process = Path("/proc") / str(self.pid)
+        try:
+            argv = [part for part in (process / "cmdline").read_bytes().split(b"\0") if part]
+            environment = dict(
+                pair.split(b"=", 1)
+                for pair in (process / "environ").read_bytes().split(b"\0")
+                if b"=" in pair
+            )
+            log = (process / "fd" / "2").resolve()
+            program = (process / "exe").resolve()
+            owner = process.stat().st_uid
+            unit = _SERVICE.search((process / "cgroup").read_text().strip())
+        except OSError as error:
+            raise RefusedError(
+                f"the server in {self.data_directory} cannot be restarted from here",
+                str(error),
+                "restart it the way it was started, then go on",
+            ) from error
+        if unit and not unit[1].startswith(("user@", "session")):
+            raise RefusedError(
+                "the server is kept by a service manager, which has to restart it",
+                f"it belongs to the unit {unit[1]}",
+                f"systemctl restart {unit[1]}",
+            )
+        user = OsUser("its owner", owner, self.data_directory.stat().st_gid)
+        os.kill(self.pid, signal.SIGINT)
+        deadline = time.monotonic() + timeout
+        while running_pid(self.data_directory) == self.pid:
+            if time.monotonic() > deadline:
+                raise PitrError(
+                    "the server did not shut down", f"{timeout:.0f} s after it was asked to"
+                )
+            time.sleep(0.05)
+        with open(log if log.is_file() else os.devnull, "ab") as output:
+            start_detached(
+                argv,
+                log=output,
+                directory=self.data_directory,
+                user=user,
+                environment=environment,
+                executable=program,
+            )
+
+
+def find_running() -> tuple[RunningServer, ...]:
+    """Every postmaster that we may look at, through Linux's /proc; elsewhere none."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            data_directory = (entry / "cwd").resolve(strict=True)
+            if running_pid(data_directory) == int(entry.name):
+                found.append(RunningServer.of(data_directory))
+        except (OSError, PitrError):
+            continue
+    return tuple(sorted(found, key=lambda server: server.port))

@@ -1,0 +1,1 @@
+"""The wizard: screens over the engine. Only in here is Textual known."""

@@ -1,0 +1,68 @@
+"""What the wizard knows so far. Steps read it and fill it; no widget keeps state of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+
+from pitr_tui.postgres.target import Latest, RecoveryTarget, TargetAction
+from pitr_tui.recovery.archiving import ArchivingStatus
+from pitr_tui.recovery.events import CheckDone, Clock, utc_now
+from pitr_tui.recovery.plan import RecoveryPlan
+from pitr_tui.recovery.state import RunView
+from pitr_tui.repositories.backups import Backup
+from pitr_tui.servers.local import LocalServer
+from pitr_tui.servers.primary import PrimaryFacts
+from pitr_tui.servers.sql import Database
+
+
+class WizardStep(StrEnum):
+    """The way from the incident to the data, in order."""
+
+    CONNECT = "connect"
+    ARCHIVE = "archive"
+    BACKUPS = "backups"
+    TARGET = "target"
+    PLAN = "plan"
+    RECOVER = "recover"
+    VERIFY = "verify"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment worth stopping at that somebody has written down."""
+
+    time: datetime
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What has happened on a primary that was broken on purpose."""
+
+    text: str
+    moments: tuple[Moment, ...] = ()
+
+
+@dataclass(slots=True)
+class Session:
+    """One way through the wizard. `primary_is_down` means: go on with backup and archive alone."""
+
+    clock: Clock = utc_now
+    story: Story | None = None
+    database: Database | None = None
+    facts: PrimaryFacts | None = None
+    primary_is_down: bool = False
+    archiving: ArchivingStatus | None = None
+    archive_directory: Path | None = None
+    backup_directory: Path | None = None
+    backup: Backup | None = None
+    target: RecoveryTarget = field(default_factory=Latest)
+    action: TargetAction = TargetAction.PAUSE
+    destination: Path | None = None
+    plan: RecoveryPlan | None = None
+    checks: tuple[CheckDone, ...] = ()
+    run: RunView | None = None
+    secondary: LocalServer | None = None
