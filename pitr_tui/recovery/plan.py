@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,11 +29,10 @@ from pitr_tui.recovery.feeder import (
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup
 from pitr_tui.servers.installation import Installation
-from pitr_tui.servers.local import LocalServer
+from pitr_tui.servers.local import LocalServer, socket_place, socket_settings
 from pitr_tui.servers.osuser import OsUser
 
 OWN_DIRECTORY = Path("pitr")
-_SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes on Linux and 104 on macOS
 _DEFAULT_PORT = 5432
 
 
@@ -101,12 +98,7 @@ class RecoveryPlan:
 
     @property
     def socket_directory(self) -> Path:
-        """Inside the destination, or a short path of its own where that is too long."""
-        inside = self.destination / OWN_DIRECTORY / "socket"
-        if len(os.fsencode(inside / ".s.PGSQL.65535")) <= _SOCKET_PATH_LIMIT:
-            return inside
-        mark = hashlib.sha256(os.fsencode(self.destination)).hexdigest()[:12]
-        return Path("/tmp") / f"pitr-{mark}"  # noqa: S108 - created with 0700, refused if there
+        return socket_place(self.destination / OWN_DIRECTORY / "socket")
 
     @property
     def server(self) -> LocalServer:
@@ -146,10 +138,8 @@ class RecoveryPlan:
             "synchronous_standby_names": "",
             "hot_standby": "on",
             "cluster_name": "pitr_secondary",
-            "listen_addresses": "127.0.0.1" if self.port else "",
-            "port": str(self.port or _DEFAULT_PORT),
-            "unix_socket_directories": _directory_item(self.socket_directory),
-            "unix_socket_permissions": "0700",
+            **socket_settings(self.socket_directory, self.port or _DEFAULT_PORT),
+            **({"listen_addresses": "127.0.0.1"} if self.port else {}),
             "hba_file": str(self.destination / OWN_DIRECTORY / "pg_hba.conf"),
             "ident_file": str(self.destination / OWN_DIRECTORY / "pg_ident.conf"),
             "external_pid_file": "",
@@ -242,8 +232,3 @@ class RecoveryPlan:
 
 
 _NEVER_BLANK = ("recovery_target_inclusive", "recovery_target_timeline", "recovery_target_action")
-
-
-def _directory_item(path: Path) -> str:
-    """One directory in a comma-separated list of them."""
-    return '"' + str(path).replace('"', '""') + '"'

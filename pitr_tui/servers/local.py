@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import socket
@@ -21,6 +22,7 @@ from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.process import clean_environment, running_pid, start_detached
 from pitr_tui.servers.sql import Database
 
+_SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes on Linux and 104 on macOS
 _POLL = 0.02
 
 
@@ -163,6 +165,29 @@ class LocalServer:
         except OSError:
             return []
         return [visible(line) for line in text.splitlines()[-lines:]]
+
+
+def socket_place(preferred: Path) -> Path:
+    """Where a server puts its socket: `preferred`, or a short path where that is too long.
+
+    The short one is always the same for the same place. Whoever makes it has to make it
+    new, with mode 0700: in /tmp a directory that is there already may be anybody's.
+    """
+    if len(os.fsencode(preferred / ".s.PGSQL.65535")) <= _SOCKET_PATH_LIMIT:
+        return preferred
+    mark = hashlib.sha256(os.fsencode(preferred)).hexdigest()[:12]
+    return Path("/tmp") / f"pitr-{mark}"  # noqa: S108 - see above
+
+
+def socket_settings(socket_directory: Path, port: int) -> dict[str, str]:
+    """A server that listens on its socket alone, which only its own user can reach."""
+    quoted = str(socket_directory).replace('"', '""')
+    return {
+        "listen_addresses": "",
+        "port": str(port),
+        "unix_socket_directories": f'"{quoted}"',
+        "unix_socket_permissions": "0700",
+    }
 
 
 def require_free_port(port: int) -> None:

@@ -1,0 +1,186 @@
+"""The command line: one subcommand for each step of the wizard, and the wizard itself.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a check, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
+
+import pitr_tui
+from pitr_tui.cli.output import Output
+from pitr_tui.errors import CancelledError, PitrError
+
+Command = Callable[[argparse.Namespace, Output], int]
+
+_TIME_HELP = "a moment with its zone, for example '2026-11-22 14:35:02.117+00'"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    parsed = _parser().parse_args(arguments)
+    output = Output(getattr(parsed, "json", False))
+    _take_signals()
+    try:
+        code: int = parsed.command(parsed, output)
+    except PitrError as error:
+        output.error(error)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        output.error(CancelledError("interrupted"))
+        code = CancelledError().exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    return code
+
+
+def _take_signals() -> None:
+    """The first interrupt, hang-up or request to end stops the work; more change nothing.
+
+    Stopping means shutting servers down and removing what is half done, which a second
+    ctrl-c must not cut short.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(one, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+
+
+def _run(module: str, function: str) -> Command:
+    """A command whose module is imported only when it runs."""
+
+    def command(parsed: argparse.Namespace, output: Output) -> int:
+        from importlib import import_module
+
+        code: int = getattr(import_module(f"pitr_tui.cli.{module}"), function)(parsed, output)
+        return code
+
+    return command
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pitr",
+        description="Take PostgreSQL back to the moment before the accident. "
+        "Without a command the wizard opens.",
+    )
+    parser.add_argument("--version", action="version", version=f"pitr {pitr_tui.__version__}")
+    parser.set_defaults(command=_run("wizard", "wizard"), json=False)
+    _wizard_options(parser)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _archive(commands)
+    _backup(commands)
+    _restore(commands)
+    _demo(commands)
+    return parser
+
+
+_Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def _connection(parser: argparse.ArgumentParser, required: bool = False) -> None:
+    parser.add_argument(
+        "-d",
+        "--dsn",
+        metavar="CONNINFO",
+        default="",
+        help="how to connect to the primary, as host=... port=... or postgresql://...; "
+        "what is left out comes from libpq's variables; passwords belong into PGPASSFILE",
+    )
+
+
+def _json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print JSON lines")
+
+
+def _wizard_options(parser: argparse.ArgumentParser) -> None:
+    _connection(parser)
+    parser.add_argument("--archive", type=Path, metavar="DIR", help="the WAL archive")
+    parser.add_argument("--backups", type=Path, metavar="DIR", help="where base backups are kept")
+
+
+def _archive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = commands.add_parser("archive", help="see or turn on the archiving of WAL")
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    status = actions.add_parser("status", help="how the primary archives; exit 3 if it does not")
+    status.set_defaults(command=_run("archive", "status"))
+    enable = actions.add_parser("enable", help="turn archiving on, and prove it")
+    enable.add_argument("--to", type=Path, required=True, metavar="DIR", help="the WAL archive")
+    enable.add_argument("--yes", action="store_true", help="do not ask: the shown diff is accepted")
+    enable.add_argument("--no-restart", action="store_true", help="refuse if a restart is needed")
+    enable.set_defaults(command=_run("archive", "enable"))
+    for parser in (status, enable):
+        _connection(parser)
+        _json(parser)
+
+
+def _backup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = commands.add_parser("backup", help="take and list base backups")
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    take = actions.add_parser("take", help="take a base backup with pg_basebackup")
+    _connection(take)
+    take.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new directory")
+    take.add_argument("--format", choices=("plain", "tar"), default="plain")
+    take.add_argument("--gzip", action="store_true", help="compress (tar only)")
+    take.add_argument("--label", default="pitr", help="the name in backup_label")
+    take.set_defaults(command=_run("backup", "take"))
+    listing = actions.add_parser("list", help="the backups in a directory")
+    listing.add_argument("directory", type=Path, metavar="DIR")
+    listing.add_argument("--archive", type=Path, metavar="DIR", help="tells where backups ended")
+    listing.set_defaults(command=_run("backup", "listing"))
+    for parser in (take, listing):
+        _json(parser)
+
+
+def _restore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser("restore", help="recover a secondary to a point in time")
+    parser.add_argument("--backup", type=Path, required=True, metavar="B", help="a base backup")
+    parser.add_argument("--archive", type=Path, required=True, metavar="A", help="the WAL archive")
+    parser.add_argument(
+        "--to", type=Path, required=True, metavar="DIR", help="the new data directory"
+    )
+    target = parser.add_argument_group("where to stop").add_mutually_exclusive_group()
+    target.add_argument("--target-time", metavar="T", help=_TIME_HELP)
+    target.add_argument("--target-xid", type=int, metavar="X", help="a transaction id")
+    target.add_argument("--target-lsn", metavar="L", help="a WAL position, for example 0/3002448")
+    target.add_argument("--target-name", metavar="N", help="a restore point")
+    target.add_argument("--immediate", action="store_true", help="the end of the backup")
+    target.add_argument("--latest", action="store_true", help="the end of the archive (default)")
+    parser.add_argument("--exclusive", action="store_true", help="stop just before, not just after")
+    parser.add_argument("--timeline", metavar="N", help="the branch to follow (the backup's own)")
+    parser.add_argument(
+        "--action",
+        choices=("pause", "promote", "shutdown"),
+        help="what to do there (pause; at the end of the archive promote)",
+    )
+    parser.add_argument("--zone", metavar="NAME", help="the zone of a time without one")
+    parser.add_argument("--bindir", type=Path, metavar="DIR", help="PostgreSQL's programs")
+    parser.add_argument("--port", type=int, metavar="N", help="also listen on 127.0.0.1:N")
+    parser.add_argument("--role", default="postgres", help="a superuser of the backup's cluster")
+    parser.add_argument("--os-user", metavar="NAME", help="who runs the server when we are root")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and its checks")
+    _json(parser)
+    parser.set_defaults(command=_run("restore", "restore"))
+
+
+def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "demo", help="lose data and get them back, on a PostgreSQL of its own"
+    )
+    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N")
+    parser.add_argument("--dir", type=Path, metavar="DIR", help="a new directory for everything")
+    parser.add_argument("--keep", action="store_true", help="leave both servers running")
+    parser.add_argument("--tui", action="store_true", help="open the wizard after the accident")
+    _json(parser)
+    parser.set_defaults(command=_run("demo", "demo"))

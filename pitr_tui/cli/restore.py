@@ -1,0 +1,142 @@
+"""`pitr restore`: check, recover, and say what came of it."""
+
+from __future__ import annotations
+
+import argparse
+
+from pitr_tui.cli.output import Output
+from pitr_tui.errors import UsageError
+from pitr_tui.postgres.lsn import Lsn, TimelineId
+from pitr_tui.postgres.moment import parse_moment, zone_named
+from pitr_tui.postgres.target import (
+    AtLsn,
+    AtName,
+    AtTime,
+    AtXid,
+    Immediate,
+    Latest,
+    RecoveryTarget,
+    TargetAction,
+)
+from pitr_tui.recovery.events import (
+    CheckDone,
+    FeedFailed,
+    Progress,
+    ReplayAt,
+    RunFinished,
+    Stamped,
+    Status,
+    StepDone,
+    StepStarted,
+    to_json,
+    utc_now,
+)
+from pitr_tui.recovery.journal import Journal
+from pitr_tui.recovery.plan import RecoveryPlan
+from pitr_tui.recovery.preflight import preflight, require_passed
+from pitr_tui.recovery.run import recover
+from pitr_tui.repositories.archive import WalArchive
+from pitr_tui.repositories.backups import open_backup
+from pitr_tui.servers.installation import installation_for
+from pitr_tui.servers.osuser import server_user
+
+_SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILURE: "✗"}
+
+
+def restore(parsed: argparse.Namespace, output: Output) -> int:
+    """Recover a secondary into a new directory, or with --dry-run only tell how."""
+    plan = _plan(parsed)
+    checks = preflight(plan, utc_now())
+    for check in checks:
+        _show_check(check, output)
+    if parsed.dry_run:
+        output.fact(
+            {
+                "event": "Plan",
+                "files_and_commands": plan.render(),
+                "checks": [
+                    {"name": c.name, "status": c.status, "evidence": c.evidence} for c in checks
+                ],
+            }
+        )
+        output.say()
+        output.say(plan.render())
+    require_passed(checks)
+    if parsed.dry_run:
+        return 0
+    journal = Journal.create(lambda stamped: _tell(stamped, output))
+    try:
+        recover(plan, journal)
+    finally:
+        journal.close()
+        output.say(f"  the record of this run: {journal.directory}")
+    return 0
+
+
+def _plan(parsed: argparse.Namespace) -> RecoveryPlan:
+    archive = WalArchive(parsed.archive)
+    backup = open_backup(parsed.backup, archive)
+    target = _target(parsed)
+    default = TargetAction.PROMOTE if isinstance(target, Latest) else TargetAction.PAUSE
+    return RecoveryPlan(
+        backup=backup,
+        archive=archive,
+        destination=parsed.to.absolute(),
+        target=target,
+        action=TargetAction(parsed.action) if parsed.action else default,
+        installation=installation_for(backup.version, parsed.bindir),
+        user=server_user(parsed.os_user),
+        timeline=TimelineId.parse(parsed.timeline) if parsed.timeline else None,
+        port=parsed.port,
+        role=parsed.role,
+    )
+
+
+def _target(parsed: argparse.Namespace) -> RecoveryTarget:
+    inclusive = not parsed.exclusive
+    if parsed.target_time is not None:
+        zone = zone_named(parsed.zone) if parsed.zone else None
+        return AtTime(parse_moment(parsed.target_time, zone, utc_now()), inclusive)
+    if parsed.target_xid is not None:
+        return AtXid(parsed.target_xid, inclusive)
+    if parsed.target_lsn is not None:
+        return AtLsn(Lsn.parse(parsed.target_lsn), inclusive)
+    if parsed.exclusive:
+        raise UsageError(
+            "--exclusive makes no sense here",
+            "only a time, a transaction and a WAL position have a before and an after",
+        )
+    if parsed.target_name is not None:
+        return AtName(parsed.target_name)
+    return Immediate() if parsed.immediate else Latest()
+
+
+def _tell(stamped: Stamped, output: Output) -> None:
+    """One event of the run, for people or for programs."""
+    output.fact(to_json(stamped))
+    match stamped.event:
+        case StepStarted(step):
+            output.begin(step.words)
+        case StepDone(step, seconds):
+            output.finished(step.words, seconds)
+        case Progress(done, total):
+            output.progress("copy", done, total, "byte")
+        case ReplayAt(lsn, start, end):
+            output.progress(f"replay at {lsn}", lsn - start, (end or lsn) - start, "byte")
+        case FeedFailed(name, why):
+            output.say(f"  ✗ {name}: {why}")
+        case CheckDone() as check:
+            _show_check(check, output)
+        case RunFinished() as finished:
+            output.say(f"✓ {finished.headline}")
+            output.say(f"  state: {finished.state}, timeline {finished.timeline}")
+            if finished.last_transaction:
+                output.say(f"  last transaction: {finished.last_transaction}")
+            if finished.connect:
+                output.say(f"  look at it: psql '{finished.connect}'")
+        case _:
+            pass
+
+
+def _show_check(check: CheckDone, output: Output) -> None:
+    output.say(f"  {_SIGNS[check.status]} {check.name:<22} {check.evidence}")

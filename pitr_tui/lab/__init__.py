@@ -1,0 +1,1 @@
+"""Incidents on purpose, whose truth is known."""
