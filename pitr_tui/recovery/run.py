@@ -89,7 +89,9 @@ class _Run:
                 self.write_files()
             self.replay()
             with self.step(Step.LOOK):
-                self.look()
+                finished = self.look()
+            self.check_cancel()
+            self.emit(finished)
         except BaseException as error:
             self.give_up(error, mine)
             raise
@@ -206,8 +208,8 @@ class _Run:
         last = listing.last_reachable(self.plan.backup.start_segment)
         return last.end if last else None
 
-    def look(self) -> None:
-        """Ask the secondary itself, and finish with the evidence."""
+    def look(self) -> RunFinished:
+        """Ask the secondary itself, and tell the evidence. Raises PitrError when it is against us."""
         plan, view = self.plan, self.view
         state = None if plan.action is TargetAction.SHUTDOWN else self.settled_state()
         checks = evidence(plan, view, state)
@@ -222,16 +224,14 @@ class _Run:
         last = view.last_transaction
         if not last and state and state.time:
             last = f"{state.time:%Y-%m-%d %H:%M:%S.%f%z}"
-        self.emit(
-            RunFinished(
-                headline=f"recovered {plan.target}: it stopped {stop}",
-                stop_reason=stop,
-                state=view.state.value,
-                connect=str(self.server.database) if state else "",
-                segments_restored=view.segments_restored,
-                last_transaction=last,
-                timeline=state.timeline if state else None,
-            )
+        return RunFinished(
+            headline=f"recovered {plan.target}: it stopped {stop}",
+            stop_reason=stop,
+            state=view.state.value,
+            connect=str(self.server.database) if state else "",
+            segments_restored=view.segments_restored,
+            last_transaction=last,
+            timeline=state.timeline if state else None,
         )
 
     def settled_state(self) -> ServerState:

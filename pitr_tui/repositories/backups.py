@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -131,7 +133,7 @@ def open_backup(path: Path, archive: WalArchive | None = None) -> Backup:
         system_identifier=control.system_identifier,
         label=label,
         total_bytes=total,
-        restored_bytes=manifest.total_bytes if manifest else None if compressed else total,
+        restored_bytes=_restored_bytes(total, compressed, manifest),
         segment_size=segment_size,
         stop_lsn=stop_lsn,
         stop_time=stop_time,
@@ -143,9 +145,14 @@ def tar_of(path: Path) -> Path | None:
     return next((path / name for name in TAR_NAMES if (path / name).is_file()), None)
 
 
-def open_tar(path: Path) -> tarfile.TarFile:
+@contextmanager
+def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
     """A tar file to be read once from front to end, whatever its compression."""
-    return tarfile.open(fileobj=open_plain(path), mode="r|", bufsize=1 << 20)
+    with (
+        open_plain(path) as file,
+        tarfile.open(fileobj=file, mode="r|", bufsize=1 << 20) as members,
+    ):
+        yield members
 
 
 def tar_errors() -> tuple[type[Exception], ...]:
@@ -212,6 +219,13 @@ def _manifest(path: Path) -> BackupManifest | None:
         return None
     except OSError as error:
         raise PitrError("the backup's manifest cannot be read", str(error.strerror)) from error
+
+
+def _restored_bytes(total: int, compressed: bool, manifest: BackupManifest | None) -> int | None:
+    """What a copy will need. A manifest leaves out the WAL, so what lies there counts first."""
+    if not compressed:
+        return total
+    return manifest.total_bytes if manifest else None
 
 
 def _end(

@@ -119,6 +119,14 @@ class LocalServer:
                     ) from error
             time.sleep(_POLL)
 
+    def wait_until_writable(self, timeout: float = 60) -> None:
+        """Wait until the server has left recovery. Raises PitrError with the end of the log."""
+        deadline = time.monotonic() + timeout
+        while self.database.row("SELECT pg_is_in_recovery()")[0]:
+            if time.monotonic() > deadline:
+                raise PitrError("the server is still in recovery", "\n".join(self.log_tail()))
+            time.sleep(_POLL)
+
     def stop(self, timeout: float = 120) -> None:
         """Shut down fast, or at once when that takes longer than `timeout` seconds."""
         for number in (signal.SIGINT, signal.SIGQUIT):

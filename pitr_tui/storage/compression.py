@@ -8,21 +8,21 @@ import lzma
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, BinaryIO, cast
+from typing import IO, cast
 
 from pitr_tui.errors import PitrError
 
 
-def _zstd(file: BinaryIO) -> IO[bytes]:
+def _zstd(path: Path) -> object:
     import zstandard
 
-    return cast("IO[bytes]", zstandard.ZstdDecompressor().stream_reader(file, closefd=True))
+    return zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
 
 
-_OPENERS: dict[str, Callable[[BinaryIO], IO[bytes]]] = {
-    ".gz": lambda file: cast("IO[bytes]", gzip.GzipFile(fileobj=file)),
-    ".bz2": lambda file: cast("IO[bytes]", bz2.BZ2File(file)),
-    ".xz": lambda file: cast("IO[bytes]", lzma.LZMAFile(file)),  # noqa: SIM115 - the caller closes it
+_OPENERS: dict[str, Callable[[Path], object]] = {
+    ".gz": gzip.open,
+    ".bz2": bz2.open,
+    ".xz": lzma.open,
     ".zst": _zstd,
 }
 SUFFIXES = ("", *_OPENERS)
@@ -44,7 +44,7 @@ def open_plain(path: Path) -> IO[bytes]:
     """Open a file for reading what it holds when decompressed. Raises OSError."""
     for suffix, opener in _OPENERS.items():
         if path.name.endswith(suffix):
-            return opener(path.open("rb"))
+            return cast("IO[bytes]", opener(path))
     return path.open("rb")
 
 
