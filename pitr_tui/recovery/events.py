@@ -230,6 +230,7 @@ def _typed(hint: Any, value: Any) -> Any:
         return Lsn.parse(value)
     if hint is datetime:
         return datetime.fromisoformat(value)
-    if not isinstance(value, (int, float) if hint is float else hint.__mro__[-2]):
+    plain = (int, float) if hint is float else str if issubclass(hint, str) else int
+    if not isinstance(value, plain):
         raise TypeError(f"{value!r} is not a {hint.__name__}")
     return hint(value)

@@ -7,7 +7,8 @@ the secondary's data directory:
     asked/NAME      the server wants this name and it was not ready
     answers/NAME    `absent` (proved) or `failed`, the answer to an asked name
     heartbeat       a number that changes while we live
-    closed          we are done; what the server may still need lies in ready/
+    closed          we are done; what the server may still need lies in ready/, and the
+                    names that were proved absent stand in this file
 
 See field-notes on PostgreSQL's reading of exit codes: RestoreArchivedFile() in
 src/backend/access/transam/xlogarchive.c.
@@ -108,6 +109,7 @@ class WalFeeder:
     _asked: set[str] = field(default_factory=set, init=False)
     _staged: deque[str] = field(default_factory=lambda: deque(maxlen=3 * _AHEAD), init=False)
     _pool: ThreadPoolExecutor = field(init=False)
+    _absent: set[str] = field(default_factory=set, init=False)
     _beat: float = field(default=0.0, init=False)
     _hold: bool = field(default=False, init=False)
 
@@ -145,7 +147,9 @@ class WalFeeder:
         taken = [n for n in self._staged if not (self.directory / "ready" / n).exists()]
         for name in taken[-2:]:
             self._stage_quietly(name)
-        self.user.write_file(self.directory / "closed", "")
+        self.user.write_file(
+            self.directory / "closed", "".join(f"{name}\n" for name in sorted(self._absent))
+        )
         self.stop()
 
     def stop(self) -> None:
@@ -209,7 +213,10 @@ class WalFeeder:
                 self._start(name)
                 continue
             else:
-                self._answer(name, "absent" if isinstance(event, NameAbsent) else "failed")
+                absent = isinstance(event, NameAbsent)
+                self._answer(name, "absent" if absent else "failed")
+                if absent:
+                    self._absent.add(name)
             self._asked.discard(name)
             yield event
 

@@ -142,7 +142,7 @@ class RecoveryPlan:
             **({"listen_addresses": "127.0.0.1"} if self.port else {}),
             "hba_file": str(self.destination / OWN_DIRECTORY / "pg_hba.conf"),
             "ident_file": str(self.destination / OWN_DIRECTORY / "pg_ident.conf"),
-            "external_pid_file": "",
+            "external_pid_file": str(self.destination / OWN_DIRECTORY / "postmaster.pid"),
             "ssl": "off",
             "huge_pages": "try",
             "logging_collector": "off",

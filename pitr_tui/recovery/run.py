@@ -15,6 +15,7 @@ from pitr_tui.postgres.target import AtLsn, TargetAction
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery import place
 from pitr_tui.recovery.events import (
+    CheckDone,
     Event,
     LogArrived,
     ReplayAt,
@@ -209,9 +210,14 @@ class _Run:
         return last.end if last else None
 
     def look(self) -> RunFinished:
-        """Ask the secondary itself, and tell the evidence. Raises PitrError when it is against us."""
+        """Ask the secondary itself, and tell the evidence. Raises PitrError against the plan."""
         plan, view = self.plan, self.view
-        state = None if plan.action is TargetAction.SHUTDOWN else self.settled_state()
+        state = None
+        if plan.action is not TargetAction.SHUTDOWN:
+            try:
+                state = self.settled_state()
+            except PitrError as error:
+                self.emit(CheckDone("look by SQL", Status.WARNING, error.why, error.hint))
         checks = evidence(plan, view, state)
         self.emit_all(iter(checks))
         bad = [check for check in checks if check.status is Status.FAILURE]
@@ -228,22 +234,23 @@ class _Run:
             headline=f"recovered {plan.target}: it stopped {stop}",
             stop_reason=stop,
             state=view.state.value,
-            connect=str(self.server.database) if state else "",
+            connect=str(self.server.database) if self.server.is_running() else "",
             segments_restored=view.segments_restored,
             last_transaction=last,
             timeline=state.timeline if state else None,
         )
 
     def settled_state(self) -> ServerState:
-        """The server's own view, once it takes connections; Raises PitrError."""
+        """The server's own view, once it takes connections. Raises PitrError when it never does."""
         deadline = time.monotonic() + _SETTLE_SECONDS
         while True:
             try:
                 state = server_state(self.server.database, self.plan.version)
                 if state.paused or not state.in_recovery or time.monotonic() > deadline:
                     return state
-            except PitrError:
-                if time.monotonic() > deadline or not self.server.is_running():
+            except PitrError as error:
+                refused = "does not exist" in error.why and "FATAL:  " in error.why
+                if refused or time.monotonic() > deadline or not self.server.is_running():
                     raise
             time.sleep(_TICK)
 

@@ -42,7 +42,7 @@ def failure(plan: RecoveryPlan, view: RunView, running: bool) -> PitrError | Non
         return PitrError(
             "the recovery did not reach its target, and the secondary opened all the same",
             f"PostgreSQL {plan.version} replayed all WAL that it could get, up to "
-            f"{view.redo_done}, and never said that it stops at {plan.target}; "
+            f"{view.redo_done}, and never said that it stops (it was to: {plan.target}); "
             f"{_last_transaction(view)}",
             "the data are not as of the target; archive the WAL that follows, or choose an "
             "earlier target",
@@ -79,9 +79,15 @@ def evidence(plan: RecoveryPlan, view: RunView, state: ServerState | None) -> tu
         )
     if view.last_transaction:
         checks.append(CheckDone("last transaction", Status.OK, view.last_transaction))
-    if state is None:
+    if plan.action is TargetAction.SHUTDOWN:
         checks.append(CheckDone("shut down", Status.OK, "the server shut down at its target"))
-        return tuple(checks)
+    elif state is not None:
+        checks.append(_state_check(plan, state))
+    return tuple(checks)
+
+
+def _state_check(plan: RecoveryPlan, state: ServerState) -> CheckDone:
+    """Whether the server is in the state that was asked for."""
     expected = plan.action is TargetAction.PAUSE
     if state.in_recovery:
         status = Status.OK if expected and state.paused else Status.FAILURE
@@ -89,8 +95,7 @@ def evidence(plan: RecoveryPlan, view: RunView, state: ServerState | None) -> tu
     else:
         status = Status.FAILURE if expected else Status.OK
         where = f"open for writing on timeline {state.timeline}"
-    checks.append(CheckDone(f"asked to {plan.action}", status, where))
-    return tuple(checks)
+    return CheckDone(f"asked to {plan.action}", status, where)
 
 
 def _gap(plan: RecoveryPlan, view: RunView) -> PitrError | None:

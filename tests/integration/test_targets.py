@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -110,6 +112,34 @@ def test_paused_secondary_can_be_promoted_when_pitr_is_gone(
     result.server.wait_until_writable()
     result.server.database.rows("INSERT INTO t VALUES (100)")
     assert result.rows == [1, 2, 3, 100]
+
+
+@majors(*RUN_ON)
+def test_paused_secondary_can_be_restarted_when_pitr_is_gone(
+    world: World, recovered: Callable[..., Recovered]
+) -> None:
+    result = recovered(AtXid(world.marks[3].xid))
+    server = result.server
+    server.stop()
+    server.start()
+    server.wait_until_open()
+    deadline = time.monotonic() + 30
+    while not server_state(server.database, server.version).paused:
+        assert time.monotonic() < deadline, server.log_tail()
+        time.sleep(0.02)
+    assert result.rows == [1, 2, 3]
+
+
+@majors("11", "18")
+def test_unknown_role_costs_no_recovery(world: World) -> None:
+    result = run(dataclasses.replace(world.plan(AtXid(world.marks[3].xid)), role="nobody_knows"))
+    try:
+        assert result.view.state is RunState.PAUSED
+        look = next(check for check in result.view.checks if check.name == "look by SQL")
+        assert look.status is Status.WARNING
+        assert "nobody_knows" in look.evidence
+    finally:
+        result.server.stop()
 
 
 @majors("11", "18")
