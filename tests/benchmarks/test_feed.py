@@ -1,0 +1,84 @@
+"""How fast WAL reaches the secondary through the feeder, against a plain `cp` in the same run."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from pitr_tui.postgres.quote import command_percent, conf_value, shell_word
+from pitr_tui.postgres.target import Latest
+from pitr_tui.recovery import archiving, place
+from pitr_tui.recovery.events import Step, StepDone
+from pitr_tui.recovery.plan import OWN_DIRECTORY, RecoveryPlan
+from pitr_tui.servers.installation import embedded_installation
+from pitr_tui.servers.osuser import server_user
+from tests.integration.world import World, run
+
+pytestmark = pytest.mark.benchmark
+
+ROWS = 3_000_000
+ROUNDS = 3
+BUDGET = 1.3
+
+
+@pytest.fixture(scope="module")
+def busy_world() -> Iterator[World]:
+    """A cluster with a few hundred megabytes of WAL behind its backup."""
+    world = World(embedded_installation(server_user()))
+    world.build()
+    world.server.database.rows(
+        "CREATE TABLE much AS SELECT n FROM generate_series(1, %s) n", [ROWS]
+    )
+    database.rows("INSERT INTO much SELECT n FROM much")
+    archiving.prove(world.primary, world.archive_directory)
+    yield world
+    world.close()
+
+
+def seconds_through_feeder(world: World) -> float:
+    result = run(world.plan(Latest()))
+    result.server.stop()
+    done = {e.event.step: e.event.seconds for e in result.events if isinstance(e.event, StepDone)}
+    place.remove(result.plan.destination, keep_directory=False)
+    return done[Step.START] + done[Step.REPLAY]
+
+
+def seconds_through_cp(world: World) -> float:
+    """The same recovery with the restore_command of PostgreSQL's manual."""
+    plan: RecoveryPlan = dataclasses.replace(world.plan(Latest()))
+    plan.user.make_directory(plan.destination)
+    list(place.Copy(plan.backup, plan.destination, plan.user, lambda: None).run())
+    plan.user.make_directory(plan.destination / OWN_DIRECTORY)
+    plan.user.make_directory(plan.socket_directory)
+    archive = command_percent(shell_word(str(world.archive_directory)))
+    command = f"cp {archive}/%f %p"
+    for file in plan.files():
+        text = file.text
+        if file.append:
+            text += f"restore_command = {conf_value(command)}\n"
+        path = plan.destination / file.path
+        before = path.read_text() if file.append else ""
+        plan.user.write_file(path, before + text)
+    server = plan.server
+    started = time.monotonic()
+    server.start()
+    while not any("archive recovery complete" in line for line in server.log_tail(40)):
+        assert server.is_running(), server.log_tail()
+        time.sleep(0.02)
+    seconds = time.monotonic() - started
+    server.stop()
+    place.remove(plan.destination, keep_directory=False)
+    return seconds
+
+
+def test_feeder_is_about_as_fast_as_cp(busy_world: World) -> None:
+    pairs = [
+        (seconds_through_feeder(busy_world), seconds_through_cp(busy_world)) for _ in range(ROUNDS)
+    ]
+    ours, theirs = (min(column) for column in zip(*pairs, strict=True))
+    segments = len(busy_world.archive.listing().segments)
+    print(f"\n{segments} segments: feeder {ours:.2f} s, cp {theirs:.2f} s, {ours / theirs:.2f}")
+    assert ours < BUDGET * theirs
