@@ -6,16 +6,20 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pitr_tui.postgres.target import Latest, RecoveryTarget, TargetAction
-from pitr_tui.recovery.archiving import ArchivingStatus
-from pitr_tui.recovery.events import CheckDone, Clock, utc_now
-from pitr_tui.recovery.plan import RecoveryPlan
-from pitr_tui.recovery.state import RunView
-from pitr_tui.repositories.backups import Backup
-from pitr_tui.servers.local import LocalServer
-from pitr_tui.servers.primary import PrimaryFacts
-from pitr_tui.servers.sql import Database
+from pitr_tui.recovery.events import Clock, utc_now
+
+if TYPE_CHECKING:  # the first paint waits for this module, so it loads no engine
+    from pitr_tui.recovery.archiving import ArchivingStatus
+    from pitr_tui.recovery.events import CheckDone
+    from pitr_tui.recovery.plan import RecoveryPlan
+    from pitr_tui.recovery.state import RunView
+    from pitr_tui.repositories.backups import Backup
+    from pitr_tui.servers.local import LocalServer
+    from pitr_tui.servers.primary import PrimaryFacts
+    from pitr_tui.servers.sql import Database
 
 
 class WizardStep(StrEnum):
@@ -48,7 +52,10 @@ class Story:
 
 @dataclass(slots=True)
 class Session:
-    """One way through the wizard. `primary_is_down` means: go on with backup and archive alone."""
+    """One way through the wizard. `primary_is_down` means: go on with backup and archive alone.
+
+    `passed` has the steps that the person has gone through; the plan is in it once confirmed.
+    """
 
     clock: Clock = utc_now
     story: Story | None = None
@@ -66,3 +73,4 @@ class Session:
     checks: tuple[CheckDone, ...] = ()
     run: RunView | None = None
     secondary: LocalServer | None = None
+    passed: set[WizardStep] = field(default_factory=set)

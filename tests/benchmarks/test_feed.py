@@ -29,9 +29,8 @@ def busy_world() -> Iterator[World]:
     """A cluster with a few hundred megabytes of WAL behind its backup."""
     world = World(embedded_installation(server_user()))
     world.build()
-    world.server.database.rows(
-        "CREATE TABLE much AS SELECT n FROM generate_series(1, %s) n", [ROWS]
-    )
+    database = world.server.database
+    database.rows("CREATE TABLE much AS SELECT n FROM generate_series(1, %s) n", [ROWS])
     database.rows("INSERT INTO much SELECT n FROM much")
     archiving.prove(world.primary, world.archive_directory)
     yield world
