@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 
 from pitr_tui.errors import PitrError, RefusedError
@@ -86,10 +87,11 @@ def throw_away(plan: RecoveryPlan) -> None:
 
 def psql_command(server: LocalServer, dbname: str = "postgres") -> str:
     """How a person connects to the secondary, as one would type it."""
-    program = server.installation.bindir / "psql"
+    own = server.installation.bindir / "psql"
+    on_path = shutil.which("psql") is not None  # any version of it can talk to the secondary
     return shell_command(
         [
-            str(program) if program.is_file() else "psql",
+            "psql" if on_path or not own.is_file() else str(own),
             *("-h", str(server.socket_directory)),
             *("-p", str(server.port)),
             *("-U", server.role),

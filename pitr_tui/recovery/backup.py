@@ -15,7 +15,7 @@ from pathlib import Path
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.quote import shell_command, visible
 from pitr_tui.recovery.events import Progress
-from pitr_tui.recovery.place import require_empty
+from pitr_tui.recovery.place import TABLESPACES, require_empty
 from pitr_tui.repositories.backups import Backup, BackupFormat, open_backup
 from pitr_tui.servers.installation import tool_path
 from pitr_tui.servers.primary import PrimaryFacts
@@ -46,8 +46,9 @@ class BackupOrder:
     def command(self) -> tuple[str, ...]:
         """The argument list of pg_basebackup. Raises RefusedError when it is not to be found.
 
-        WAL is streamed along with the backup: a backup that waits for archiving would wait
-        for ever where the archiver does not work.
+        A plain backup keeps its tablespaces inside of it. WAL is streamed along with the
+        backup: one that waits for archiving would wait for ever where the archiver does not
+        work.
         """
         tar = self.format is BackupFormat.TAR
         stream = not tar or self.facts.version.tar_backup_streams_wal
@@ -66,7 +67,13 @@ class BackupOrder:
             "--progress",
             "--no-password",
         ]
-        return (*command, "--gzip") if self.compress else tuple(command)
+        if self.compress:
+            command.append("--gzip")
+        for oid, location in () if tar else self.facts.tablespaces:
+            place = self.destination / TABLESPACES / str(oid)
+            old, new = (path.replace("=", r"\=") for path in (location, str(place)))
+            command += ["--tablespace-mapping", f"{old}={new}"]
+        return tuple(command)
 
     def describe(self) -> str:
         """The command as a person would type it."""

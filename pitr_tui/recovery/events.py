@@ -143,6 +143,7 @@ class RunFailed:
     why: str
     hint: str
     left: str
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

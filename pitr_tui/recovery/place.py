@@ -27,6 +27,7 @@ _NOT_COPIED = (
     "standby.signal",
     "tablespace_map",  # it would re-create the links to the primary's tablespaces
     "pitr",
+    TABLESPACES,  # reached through the links in pg_tblspc
 )
 
 Check = Callable[[], None]

@@ -268,4 +268,5 @@ class _Run:
                 left = f"{problem.what}: {problem.why}"
         told = error if isinstance(error, PitrError) else PitrError(repr(error))
         with suppress(PitrError):  # the journal itself may be what failed
-            self.emit(RunFailed(told.what, told.why, told.hint, left))
+            cancelled = isinstance(error, CancelledError)
+            self.emit(RunFailed(told.what, told.why, told.hint, left, cancelled))

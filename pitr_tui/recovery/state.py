@@ -11,11 +11,13 @@ from pitr_tui.postgres.logkind import ObservationKind as Kind
 from pitr_tui.postgres.logline import Observation, observe, parse_line
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.target import Latest, Stop
+from pitr_tui.postgres.walname import is_segment
 from pitr_tui.recovery.events import (
     CheckDone,
     Event,
     FeedFailed,
     LogArrived,
+    NameAbsent,
     Progress,
     ReplayAt,
     RunFailed,
@@ -44,13 +46,15 @@ class RunState(StrEnum):
     SHUT_DOWN = "shut down at target"
     SUSPECT_OPEN = "open without a stop"
     FAILED = "failed"
+    CANCELLED = "cancelled"
 
 
 @dataclass(slots=True)
 class RunView:
     """The fold of a run's events. `apply` them in their order; read the fields.
 
-    `rate` is in bytes of WAL a second, over the last ten seconds.
+    `absent` is the last segment that the archive was proved not to have; `rate` is in bytes of
+    WAL a second, over the last ten seconds.
     """
 
     started: RunStarted | None = None
@@ -73,6 +77,7 @@ class RunView:
     failures: list[Observation] = field(default_factory=list)
     alarms: list[Observation] = field(default_factory=list)
     feed_failure: FeedFailed | None = None
+    absent: str = ""
     checks: list[CheckDone] = field(default_factory=list)
     failed: RunFailed | None = None
     finished: RunFinished | None = None
@@ -99,11 +104,13 @@ class RunView:
                 self._take_replay(stamped.at, event)
             case FeedFailed():
                 self.feed_failure = event
+            case NameAbsent() if is_segment(event.name):
+                self.absent = event.name
             case CheckDone():
                 self.checks.append(event)
             case RunFailed():
                 self.failed = event
-                self.state = RunState.FAILED
+                self.state = RunState.CANCELLED if event.cancelled else RunState.FAILED
             case RunFinished():
                 self.finished = event
             case _:

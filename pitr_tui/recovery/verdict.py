@@ -11,6 +11,7 @@ from pitr_tui.errors import PitrError
 from pitr_tui.postgres.logkind import ObservationKind as Kind
 from pitr_tui.postgres.logline import Observation, explain
 from pitr_tui.postgres.target import Latest, TargetAction
+from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.state import RunState, RunView
@@ -124,10 +125,38 @@ def _from_log(plan: RecoveryPlan, view: RunView) -> PitrError:
     if not causes:
         return PitrError("the secondary stopped by itself", "its log does not tell why")
     first = causes[0]
+    if first.kind is Kind.UNREACHED and view.absent:
+        return _unreached(plan, view)
     return PitrError(
         f"the recovery failed: {first.kind.value}",
         f"{explain(first)} {_last_transaction(view)}".strip(),
         _remedy(first, plan),
+    )
+
+
+def _unreached(plan: RecoveryPlan, view: RunView) -> PitrError:
+    """The WAL ended before the target: in a gap of the archive, or at its end."""
+    absent = WalSegment.parse(view.absent, plan.backup.segment_size)
+    later = [
+        segment
+        for segment in plan.archive.listing().segments
+        if segment.timeline in plan.history.lineage and segment.number > absent.number
+    ]
+    last = _last_transaction(view)
+    if later:
+        return PitrError(
+            f"segment {absent.name} is not in the archive",
+            f"without it PostgreSQL cannot pass {absent.start}; the archive goes on with "
+            f"{later[0].name} behind the gap. {last[:1].upper()}{last[1:]}".strip(),
+            "use a backup that starts behind the gap, stop before it, or look for the segment "
+            "elsewhere (the primary's pg_wal, a standby, another archive)",
+        )
+    return PitrError(
+        "the archive ends before the target is met",
+        f"the target is {plan.target}; everything before {absent.name} was replayed without "
+        f"meeting it, and that segment is not archived. {last[:1].upper()}{last[1:]}".strip(),
+        "is the target right? If it is, archive the WAL that follows (switch the WAL on the "
+        "primary after one more transaction), or choose an earlier target",
     )
 
 

@@ -15,7 +15,10 @@ from pitr_tui.servers.sql import Database, query
 
 @dataclass(frozen=True, slots=True)
 class PrimaryFacts:
-    """Who the server is. Sizes in bytes; `clock` is the server's own."""
+    """Who the server is. Sizes in bytes; `clock` is the server's own.
+
+    `tablespaces` has the oid and the directory of each one outside the data directory.
+    """
 
     version: PostgresVersion
     system_identifier: int
@@ -27,6 +30,7 @@ class PrimaryFacts:
     superuser: bool
     timeline: TimelineId
     total_bytes: int
+    tablespaces: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,8 @@ class Primary:
             data_directory=Path(row[6]) if row[6] else None,
             superuser=bool(row[7]),
             timeline=TimelineId(row[8]),
-            total_bytes=row[9] or 0,
+            tablespaces=tuple(_tablespace(text) for text in row[9]),
+            total_bytes=row[10] or 0,
         )
 
     def require_superuser(self, purpose: str) -> PrimaryFacts:
@@ -118,3 +123,8 @@ class Primary:
         function = facts.version.current_lsn_function
         row = self.database.row(f"SELECT {function}()::text")  # noqa: S608 - a fixed name
         return WalSegment.at(Lsn.parse(row[0]), facts.timeline, facts.segment_size)
+
+
+def _tablespace(text: str) -> tuple[int, str]:
+    oid, _, location = text.partition(" ")
+    return int(oid), location

@@ -53,8 +53,17 @@ def _close_worlds() -> Iterator[None]:
 
 @pytest.fixture
 def world(request: pytest.FixtureRequest) -> World:
-    """The cluster of the major version that the test is parametrized with; 18 without one."""
+    """The shared cluster of a test's major version (18 if it names none); not to be changed."""
     return world_of(getattr(request, "param", "18"))
+
+
+@pytest.fixture
+def own_world(request: pytest.FixtureRequest) -> Iterator[World]:
+    """A cluster for one test, which may change it."""
+    world = World(installed(getattr(request, "param", "18")))
+    world.build()
+    yield world
+    world.close()
 
 
 def majors(*names: str) -> pytest.MarkDecorator:

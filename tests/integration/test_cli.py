@@ -95,7 +95,7 @@ def test_restore_reaches_each_target(world: World, kind: str, rows: int) -> None
         (["--timeline", "7"], 3, "00000007.history"),
         (["--target-time", "2001-01-01 00:00+00"], 3, "before the end of the backup"),
         (["--target-time", "2126-01-01 00:00+00"], 3, "future"),
-        (["--target-xid", "4000000000"], 1, "unreached"),
+        (["--target-xid", "4000000000"], 1, "the archive ends before"),
     ],
 )
 def test_bad_input_is_told_and_leaves_nothing(
@@ -139,15 +139,15 @@ def test_backups_are_taken_and_listed(world: World) -> None:
     assert (place / "plain" / "PG_VERSION").exists()
 
 
-def test_tar_backup_is_recovered_too(world: World) -> None:
-    backup = world.directory / "tarred"
-    world.take_backup(backup, BackupFormat.TAR)
-    world.insert(5)
-    archiving.prove(world.primary, world.archive_directory)
-    destination = world.new_destination()
-    where = ["--backup", backup, "--archive", world.archive_directory, "--to", destination]
-    done = pitr("restore", *where, "--target-xid", str(world.marks[5].xid), "--json")
-    server = secondary(world, destination)
+def test_tar_backup_is_recovered_too(own_world: World) -> None:
+    backup = own_world.directory / "tarred"
+    own_world.take_backup(backup, BackupFormat.TAR)
+    own_world.insert(5)
+    archiving.prove(own_world.primary, own_world.archive_directory)
+    destination = own_world.new_destination()
+    where = ["--backup", backup, "--archive", own_world.archive_directory, "--to", destination]
+    done = pitr("restore", *where, "--target-xid", str(own_world.marks[5].xid), "--json")
+    server = secondary(own_world, destination)
     try:
         assert done.returncode == 0, done.stdout
         assert server.database.row("SELECT max(id) FROM t") == (5,)

@@ -15,14 +15,15 @@ import pytest
 
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
-from pitr_tui.postgres.target import AtLsn, AtName, AtTime, AtXid, Latest, TargetAction
+from pitr_tui.postgres.target import AtLsn, AtName, AtTime, AtXid, Immediate, Latest, TargetAction
 from pitr_tui.postgres.walname import WalSegment
+from pitr_tui.recovery import archiving
 from pitr_tui.recovery.events import RunFailed, Stamped, Step, StepStarted, utc_now
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.preflight import preflight, require_passed
 from pitr_tui.recovery.run import recover
-from pitr_tui.repositories.backups import open_backup
+from pitr_tui.repositories.backups import BackupFormat, open_backup
 from pitr_tui.servers.installation import installation_for
 from pitr_tui.servers.process import running_pid
 from tests.integration.conftest import majors, world_of
@@ -54,7 +55,7 @@ def test_target_behind_the_end_of_the_archive_is_a_failure(world: World) -> None
     plan = world.plan(AtTime(world.marks[4].time + timedelta(seconds=30)))
     error = assert_fails(plan)
     silent = not world.installation.version.fails_when_target_unreached
-    assert ("opened all the same" if silent else "unreached") in error.what
+    assert ("opened all the same" if silent else "the archive ends before") in error.what
     assert_works_now(world, plan.destination)
 
 
@@ -248,3 +249,26 @@ def test_unreadable_archive_is_no_proof_of_absence(world: World) -> None:
         plan.archive.find("000000010000000000000001")
     assert "cannot be read" in raised.value.what
     assert not os.path.exists(plan.destination)
+
+
+@pytest.mark.parametrize("own_world", ["11", "18"], indirect=True)
+@pytest.mark.parametrize("format", list(BackupFormat))
+def test_tablespaces_never_touch_the_places_of_the_primary(
+    own_world: World, format: BackupFormat
+) -> None:
+    theirs = own_world.directory / f"space {format}=1"
+    own_world.user.make_directory(theirs)
+    name = f"space_{format}"
+    own_world.server.database.rows(f"CREATE TABLESPACE {name} LOCATION '{theirs}'")
+    own_world.server.database.rows(f"CREATE TABLE in_{name} TABLESPACE {name} AS SELECT 1 AS one")
+    backup = own_world.directory / f"with-{name}"
+    own_world.take_backup(backup, format)
+    archiving.prove(own_world.primary, own_world.archive_directory)
+    result = run(own_world.plan(Immediate(), backup=backup))
+    try:
+        assert result.server.database.row(f"SELECT one FROM in_{name}") == (1,)
+        links = [path.resolve() for path in (result.plan.destination / "pg_tblspc").iterdir()]
+        assert links
+        assert all(link.is_relative_to(result.plan.destination) for link in links)
+    finally:
+        result.server.stop()

@@ -8,5 +8,7 @@ SELECT current_setting('server_version_num')::int,
        (SELECT setting FROM pg_settings WHERE name = 'data_directory'),
        (SELECT rolsuper FROM pg_roles WHERE rolname = current_user),
        (SELECT timeline_id FROM pg_control_checkpoint()),
+       (SELECT coalesce(array_agg(oid || ' ' || pg_tablespace_location(oid)), '{}')
+          FROM pg_tablespace WHERE pg_tablespace_location(oid) ~ '^/'),
        (SELECT sum(pg_database_size(oid))::bigint FROM pg_database
          WHERE has_database_privilege(oid, 'CONNECT'))
