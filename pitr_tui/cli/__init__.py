@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
 import pitr_tui
 from pitr_tui.cli.output import Output
+from pitr_tui.cli.signals import take_signals
 from pitr_tui.errors import CancelledError, PitrError
 
 Command = Callable[[argparse.Namespace, Output], int]
@@ -26,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code."""
     parsed = _parser().parse_args(arguments)
     output = Output(getattr(parsed, "json", False))
-    _take_signals()
+    take_signals()
     try:
         code: int = parsed.command(parsed, output)
     except PitrError as error:
@@ -39,22 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     return code
-
-
-def _take_signals() -> None:
-    """The first interrupt, hang-up or request to end stops the work; more change nothing.
-
-    Stopping means shutting servers down and removing what is half done, which a second
-    ctrl-c must not cut short.
-    """
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(one, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
 
 
 def _run(module: str, function: str) -> Command:
@@ -86,10 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_Commands = "argparse._SubParsersAction[argparse.ArgumentParser]"
-
-
-def _connection(parser: argparse.ArgumentParser, required: bool = False) -> None:
+def _connection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-d",
         "--dsn",

@@ -41,17 +41,16 @@ def enable(parsed: argparse.Namespace, output: Output) -> int:
     if change.settings:
         output.fact({"event": "ArchivingChange", **_change(change)})
         output.say(change.diff)
+        if change.replaced.get("archive_command"):
+            output.say(f"This replaces the command {change.replaced['archive_command']!r}.")
         if change.restart:
             output.say(f"The primary will be restarted: {', '.join(change.restart)} needs that.")
         if not parsed.yes:
             _confirm(output)
         archiving.prepare_archive_directory(found, directory)
         restart = None
-        if not parsed.no_restart:
-
-            def restart() -> None:
-                archiving.local_restart(found.facts, primary.database)
-
+        if change.restart and not parsed.no_restart:
+            restart = archiving.prepare_restart(found.facts, primary.database)
         archiving.apply(primary, change, restart)
     proof = archiving.prove(primary, directory)
     output.fact({"event": "ArchivingProved", "segment": proof.segment, "seconds": proof.seconds})
@@ -84,4 +83,9 @@ def _facts(found: ArchivingStatus) -> dict[str, object]:
 
 
 def _change(change: ArchivingChange) -> dict[str, object]:
-    return {"settings": change.settings, "restart": change.restart, "diff": change.diff}
+    return {
+        "settings": change.settings,
+        "replaced": change.replaced,
+        "restart": change.restart,
+        "diff": change.diff,
+    }

@@ -8,6 +8,8 @@ import shutil
 import threading
 
 from pitr_tui.cli.output import Output
+from pitr_tui.cli.signals import ignore_signals
+from pitr_tui.cli.wizard import demo_wizard, require_terminal
 from pitr_tui.errors import UsageError
 from pitr_tui.lab.demo import DemoResult, run_demo
 from pitr_tui.lab.tutorial import Phase, Tutorial, demo_directory
@@ -20,6 +22,8 @@ def demo(parsed: argparse.Namespace, output: Output) -> int:
     """Play the tutorial; exit code 0 only if the secondary has exactly the good rows."""
     if parsed.rows < 2:
         raise UsageError(f"{parsed.rows} rows tell no story", "", "give --rows at least 2")
+    if parsed.tui:
+        require_terminal()
     user = server_user()
     installation = embedded_installation(user)
     directory = demo_directory(parsed.dir, user)
@@ -31,9 +35,7 @@ def demo(parsed: argparse.Namespace, output: Output) -> int:
     secondary = None
     try:
         if parsed.tui:
-            from pitr_tui.cli.wizard import demo_wizard
-
-            return demo_wizard(tutorial, output)
+            return demo_wizard(tutorial)
         result = run_demo(tutorial, lambda stamped: output.fact(to_json(stamped)), cancel)
         secondary = result.secondary
         _report(result, output)
@@ -47,6 +49,7 @@ def demo(parsed: argparse.Namespace, output: Output) -> int:
         parsed.keep = False
         raise
     finally:
+        ignore_signals()
         if not parsed.keep:
             if secondary is not None:
                 secondary.stop()

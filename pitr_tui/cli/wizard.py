@@ -3,31 +3,43 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from datetime import UTC
+from typing import TYPE_CHECKING
 
 from pitr_tui.cli.connection import database_of
 from pitr_tui.cli.output import Output
-from pitr_tui.errors import PitrError
-from pitr_tui.lab.tutorial import Tutorial
+from pitr_tui.errors import PitrError, UsageError
+from pitr_tui.lab.tutorial import DATABASE, Tutorial
 from pitr_tui.wording import count_text
+
+if TYPE_CHECKING:
+    from pitr_tui.tui.session import Session
 
 
 def wizard(parsed: argparse.Namespace, output: Output) -> int:
-    """The wizard on whatever it finds."""
-    from pitr_tui.tui.app import PitrApp
+    """The wizard on whatever it finds. A secondary that it made goes on after it."""
     from pitr_tui.tui.session import Session
 
+    require_terminal()
     session = Session(
         database=database_of(parsed) if parsed.dsn else None,
         archive_directory=parsed.archive.absolute() if parsed.archive else None,
         backup_directory=parsed.backups.absolute() if parsed.backups else None,
     )
-    return PitrApp(session).run() or 0
+    code = _open(session)
+    if session.secondary is not None and session.secondary.is_running():
+        output.say(f"The secondary in {session.secondary.data_directory} goes on running.")
+        output.say(f"  look at it:  psql '{session.secondary.database}'")
+        output.say(f"  stop it:     kill -INT $(head -1 {session.secondary.pid_file})")
+    return code
 
 
-def demo_wizard(tutorial: Tutorial, output: Output) -> int:
-    """The wizard on a primary to which the tutorial's accident has just happened."""
-    from pitr_tui.tui.app import PitrApp
+def demo_wizard(tutorial: Tutorial) -> int:
+    """The wizard on a primary to which the tutorial's accident has just happened.
+
+    Raises PitrError when the accident could not be played.
+    """
     from pitr_tui.tui.session import Moment, Session, Story
 
     tutorial.play()
@@ -36,7 +48,7 @@ def demo_wizard(tutorial: Tutorial, output: Output) -> int:
     noted = tutorial.noted.astimezone(UTC)
     story = Story(
         f"{count_text(2 * tutorial.rows, 'good row')} are in the table orders of the database "
-        f"shop. Somebody noted the clock, {noted:%H:%M:%S.%f} UTC, and then "
+        f"{DATABASE}. Somebody noted the clock, {noted:%H:%M:%S.%f} UTC, and then "
         f"{count_text(tutorial.rows // 2, 'wrong row')} came in. "
         "Recover a secondary to the noted moment, and find only the good rows in it.",
         (Moment(noted, "the clock was noted here: everything before it is good"),),
@@ -49,7 +61,23 @@ def demo_wizard(tutorial: Tutorial, output: Output) -> int:
         destination=tutorial.directory / "secondary",
     )
     try:
-        return PitrApp(session).run() or 0
+        return _open(session)
     finally:
         if session.secondary is not None:
             session.secondary.stop()
+
+
+def require_terminal() -> None:
+    """Raises UsageError where the wizard could neither be seen nor typed into."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise UsageError(
+            "the wizard needs a terminal",
+            "input or output goes somewhere else",
+            "`pitr --help` lists the commands that work without one",
+        )
+
+
+def _open(session: Session) -> int:
+    from pitr_tui.tui.app import PitrApp
+
+    return PitrApp(session).run() or 0

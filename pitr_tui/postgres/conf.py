@@ -30,7 +30,7 @@ def read_settings(text: str) -> dict[str, str]:
     {'port': '5434', 'search_path': "a 'b'"}
     """
     found: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in _lines(text):
         match = _SETTING.match(line)
         if match:
             found[match["name"].lower()] = _unquote(match["value"])
@@ -42,7 +42,7 @@ def change_settings(text: str, changes: Mapping[str, str]) -> str:
 
     Comments, order and everything else stay as they are.
     """
-    lines = text.splitlines()
+    lines = _lines(text)
     last: dict[str, int] = {}
     for number, line in enumerate(lines):
         match = _SETTING.match(line)
@@ -67,7 +67,7 @@ def without_block(text: str) -> str:
     """The text without any block that `settings_block` made."""
     kept: list[str] = []
     inside = False
-    for line in text.splitlines():
+    for line in _lines(text):
         if line == BEGIN:
             inside = True
         elif inside and line == END:
@@ -81,9 +81,17 @@ def diff(before: str, after: str, name: str) -> str:
     """A unified diff of one file, empty when nothing changes."""
     return "".join(
         difflib.unified_diff(
-            before.splitlines(keepends=True), after.splitlines(keepends=True), name, f"{name} (new)"
+            [f"{line}\n" for line in _lines(before)],
+            [f"{line}\n" for line in _lines(after)],
+            name,
+            f"{name} (new)",
         )
     )
+
+
+def _lines(text: str) -> list[str]:
+    """The lines as the server sees them: `str.splitlines` would break at a form feed too."""
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def _unquote(value: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 
+_BAD_TEXT = (ValueError, RecursionError)  # what json.loads raises
 _LOCATION = re.compile(r"(?P<lsn>[0-9A-Fa-f]+/[0-9A-Fa-f]+)(?: \(file (?P<file>[0-9A-F]{24})\))?")
 
 
@@ -36,7 +37,7 @@ class BackupLabel:
     @classmethod
     def parse(cls, text: str) -> BackupLabel:
         """Read backup_label or `<segment>.<offset>.backup`. Raises PitrError."""
-        fields = dict(line.split(": ", 1) for line in text.splitlines() if ": " in line)
+        fields = dict(line.split(": ", 1) for line in text.split("\n") if ": " in line)
         try:
             start = _LOCATION.fullmatch(fields["START WAL LOCATION"])
             if start is None or start["file"] is None:
@@ -84,7 +85,7 @@ class BackupManifest:
                 sum(file["Size"] for file in files),
                 max(ends, default=None),
             )
-        except (ValueError, KeyError, TypeError, AttributeError, PitrError) as error:
+        except (LookupError, TypeError, AttributeError, *_BAD_TEXT, PitrError) as error:
             raise PitrError(
                 "the backup's manifest cannot be read",
                 str(error),

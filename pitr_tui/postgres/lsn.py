@@ -7,6 +7,7 @@ import re
 from pitr_tui.errors import UsageError
 
 _LSN = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
+_TIMELINE = re.compile(r"[0-9]{1,10}|0[xX][0-9A-Fa-f]{1,8}")
 
 
 class Lsn(int):
@@ -65,12 +66,11 @@ class TimelineId(int):
     @classmethod
     def parse(cls, text: str) -> TimelineId:
         """Read a decimal number, or hexadecimal with a leading 0x. Raises UsageError."""
-        try:
-            return cls(int(text, 16) if text.lower().startswith("0x") else int(text))
-        except ValueError as error:
+        if _TIMELINE.fullmatch(text) is None:
             raise UsageError(
                 f"{text!r} is not a timeline", "a timeline is a whole number", "for example 1"
-            ) from error
+            )
+        return cls(int(text, 16) if text[:2] in ("0x", "0X") else int(text))
 
     @property
     def prefix(self) -> str:

@@ -9,10 +9,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pitr_tui.errors import UsageError
 
 _ZONE_NAME = re.compile(r"^(?P<time>.*?\d)\s*(?P<zone>[A-Za-z][A-Za-z_/+-]*\d*)$")
-_AGO = re.compile(r"(?P<n>\d+)\s*(?P<unit>s|sec|m|min|h|hours?|minutes?|seconds?)\s+ago")
+_AGO = re.compile(r"(?P<n>\d{1,15})\s*(?P<unit>s|sec|m|min|h|hours?|minutes?|seconds?)\s+ago")
 _CLOCK_ONLY = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours"}
-_TOO_FINE = re.compile(r"\.\d{7,}")
+_TOO_FINE = re.compile(r"[.,]\d{7,}")
+_BLANK_BEFORE_OFFSET = re.compile(r"(?<=\d)\s+(?=[+-]\d{2}(:?\d{2})?$)")
+_ABBREVIATION = re.compile(r"(?!UTC$|GMT$)[A-Z]+")
 
 _HINT = "write it with its zone, for example 2026-11-22 14:35:02.117+00"
 
@@ -22,13 +24,19 @@ def zone_named(name: str) -> tzinfo:
     if name.upper() in ("Z", "UTC", "GMT"):
         return UTC
     try:
+        if "/" not in name:  # tzdata has EST, CET and others as if they were places
+            raise ValueError(name)
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise UsageError(
-            f"{name!r} is not a time zone that can be trusted",
-            "abbreviations such as EST mean different things in different places",
-            "use an offset like +02 or a name like Europe/Berlin",
-        ) from error
+        raise _untrusted(name) from error
+
+
+def _untrusted(name: str) -> UsageError:
+    return UsageError(
+        f"{name!r} is not a time zone that can be trusted",
+        "abbreviations such as EST mean different things in different places",
+        "use an offset like +02 or a name like Europe/Berlin",
+    )
 
 
 def parse_moment(text: str, zone: tzinfo | None = None, now: datetime | None = None) -> datetime:
@@ -43,7 +51,13 @@ def parse_moment(text: str, zone: tzinfo | None = None, now: datetime | None = N
     >>> parse_moment("2026-11-22 14:35 UTC").isoformat()
     '2026-11-22T14:35:00+00:00'
     """
-    text = text.strip()
+    try:
+        return _moment(text.strip(), zone, now)
+    except OverflowError as error:
+        raise UsageError(f"{text!r} is not a time", str(error), _HINT) from error
+
+
+def _moment(text: str, zone: tzinfo | None, now: datetime | None) -> datetime:
     ago = _AGO.fullmatch(text.lower())
     if ago and now is not None:
         return (now - timedelta(**{_UNITS[ago["unit"][0]]: int(ago["n"])})).astimezone(UTC)
@@ -53,6 +67,8 @@ def parse_moment(text: str, zone: tzinfo | None = None, now: datetime | None = N
         )
     named = _ZONE_NAME.match(text)
     if named and named["zone"].upper() != "Z":
+        if _ABBREVIATION.fullmatch(named["zone"]):
+            raise _untrusted(named["zone"])
         zone, text = zone_named(named["zone"]), named["time"]
         if _offset_in(text):
             raise UsageError(f"{text!r} names its zone twice", "", _HINT)
@@ -60,7 +76,7 @@ def parse_moment(text: str, zone: tzinfo | None = None, now: datetime | None = N
         hour, _, rest = text.partition(":")
         text = f"{now.astimezone(zone):%Y-%m-%d} {int(hour):02d}:{rest}"
     try:
-        moment = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(_BLANK_BEFORE_OFFSET.sub("", text))
     except ValueError as error:
         raise UsageError(f"{text!r} is not a time", str(error), _HINT) from error
     if moment.tzinfo is not None:

@@ -6,6 +6,7 @@ Source: PostgreSQL manual, "Recovery Target"; src/backend/access/transam/xlogrec
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +19,7 @@ from pitr_tui.postgres.version import PostgresVersion
 _XID_MASK = 0xFFFFFFFF
 _FIRST_NORMAL_XID = 3
 _NAME_LIMIT = 63
+_RESTORE_POINT = re.compile(r"[^\0\n\r\ud800-\udfff]*")  # what the settings can carry
 
 TARGET_SETTINGS = (
     "recovery_target",
@@ -196,10 +198,11 @@ class AtName:
     kind = "name"
 
     def __post_init__(self) -> None:
-        if not 0 < len(self.name.encode()) <= _NAME_LIMIT:
+        size = len(self.name.encode("utf-8", "surrogateescape"))
+        if not 0 < size <= _NAME_LIMIT or not _RESTORE_POINT.fullmatch(self.name):
             raise UsageError(
                 f"{self.name!r} cannot be a restore point",
-                f"their names have 1 to {_NAME_LIMIT} bytes",
+                f"their names have 1 to {_NAME_LIMIT} bytes of text in one line",
             )
 
     def settings(self) -> dict[str, str]:

@@ -37,7 +37,7 @@ class TimelineHistory:
     def parse(cls, timeline: TimelineId, text: str) -> TimelineHistory:
         """Read a history file. Raises PitrError for a line that the server would refuse."""
         forks: list[Fork] = []
-        for line in text.splitlines():
+        for line in text.split("\n"):
             if not line.strip() or line.lstrip().startswith("#"):
                 continue
             columns = line.split(None, 2)
@@ -50,8 +50,12 @@ class TimelineHistory:
                     "fetch the file again from where the WAL archive is kept",
                 ) from error
             forks.append(Fork(parent, lsn, columns[2] if len(columns) > 2 else ""))
+        if not forks:
+            raise PitrError(
+                f"the history file of timeline {timeline} cannot be read", "it names no parent"
+            )
         numbers = [fork.parent for fork in forks]
-        if numbers != sorted(set(numbers)) or (numbers and numbers[-1] >= timeline):
+        if numbers != sorted(set(numbers)) or numbers[-1] >= timeline:
             raise PitrError(
                 f"the history file of timeline {timeline} cannot be read",
                 "its timelines are not in ascending order",
@@ -68,6 +72,15 @@ class TimelineHistory:
     def contains(self, timeline: TimelineId, lsn: Lsn) -> bool:
         """Whether a server on `timeline` at `lsn` can still follow this history."""
         return self.owner(lsn) == timeline
+
+    def passes(self, timeline: TimelineId, start: Lsn, end: Lsn) -> bool:
+        """Whether this history runs on `timeline` through any of the WAL from start to end."""
+        begin = Lsn(0)
+        for fork in self.forks:
+            if fork.parent == timeline:
+                return start < fork.switch_lsn and begin < end
+            begin = fork.switch_lsn
+        return self.timeline == timeline and begin < end
 
     @property
     def lineage(self) -> tuple[TimelineId, ...]:

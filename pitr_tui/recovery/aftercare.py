@@ -9,7 +9,6 @@ from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.quote import shell_command
 from pitr_tui.recovery import place
 from pitr_tui.recovery.feeder import SCRIPT_PATH
-from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.verify import ServerState, server_state
 from pitr_tui.servers.local import LocalServer
 
@@ -53,13 +52,13 @@ def promote(server: LocalServer, timeout: float = _PROMOTE_SECONDS) -> ServerSta
         time.sleep(_POLL)
 
 
-def throw_away(plan: RecoveryPlan) -> None:
-    """Stop the secondary of a plan and remove its data directory.
+def throw_away(server: LocalServer) -> None:
+    """Stop a secondary and remove its data directory.
 
     Raises RefusedError when that directory does not look like one that a run has made,
     PitrError when something of it cannot be removed.
     """
-    destination = plan.destination
+    destination = server.data_directory
     if not destination.exists():
         return
     if destination.is_symlink() or not (destination / SCRIPT_PATH).is_file():
@@ -68,20 +67,20 @@ def throw_away(plan: RecoveryPlan) -> None:
             f"it has no {SCRIPT_PATH}, so it is not a secondary that pitr made",
             "look at what it is, and remove it by hand",
         )
-    plan.server.stop()
-    if plan.server.is_running():
+    server.stop()
+    if server.is_running():
         raise PitrError(
             "the secondary did not stop",
             f"a server still runs in {destination}",
             "stop it by hand, then try again",
         )
     place.remove(destination, keep_directory=destination.is_mount())
-    if plan.socket_directory.exists():
+    if server.socket_directory.exists():  # where the one inside had too long a path
         try:
-            plan.socket_directory.rmdir()
+            server.socket_directory.rmdir()
         except OSError as error:
             raise PitrError(
-                f"{plan.socket_directory} could not be removed", str(error.strerror)
+                f"{server.socket_directory} could not be removed", str(error.strerror)
             ) from error
 
 

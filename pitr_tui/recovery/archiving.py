@@ -74,9 +74,13 @@ class ArchivingStatus:
 
 @dataclass(frozen=True, slots=True)
 class ArchivingChange:
-    """The settings to change, as the diff of postgresql.auto.conf that ALTER SYSTEM makes."""
+    """The settings to change, as the diff of postgresql.auto.conf that ALTER SYSTEM makes.
+
+    `replaced` has the values in force now, wherever they were set.
+    """
 
     settings: dict[str, str]
+    replaced: dict[str, str]
     diff: str
     restart: tuple[str, ...]
     archive_directory: Path
@@ -142,6 +146,7 @@ def propose(primary: Primary, status: ArchivingStatus, directory: Path) -> Archi
     text = _auto_conf(primary)
     return ArchivingChange(
         settings=wanted,
+        replaced={name: current[name].replace("(disabled)", "") for name in wanted},
         diff=diff(text, change_settings(text, wanted), "postgresql.auto.conf") if wanted else "",
         restart=tuple(name for name in wanted if status.settings[name].needs_restart),
         archive_directory=directory,
@@ -217,26 +222,38 @@ def apply(
         restart()
 
 
-def local_restart(facts: PrimaryFacts, database: Database, timeout: float = 60) -> None:
-    """Restart a primary on this machine and wait until it answers again. Raises PitrError."""
+def prepare_restart(
+    facts: PrimaryFacts, database: Database, timeout: float = 60
+) -> Callable[[], None]:
+    """What restarts a primary on this machine and waits until it answers again.
+
+    Raises RefusedError here, before anything is changed, where we cannot restart it; what is
+    returned raises PitrError when it does not come back within `timeout` seconds.
+    """
     if facts.data_directory is None:
         raise RefusedError(
-            "the primary cannot be restarted from here", "it hides its data directory"
+            "the primary cannot be restarted from here", "it does not tell its data directory"
         )
-    RunningServer.of(facts.data_directory).restart()
-    deadline = time.monotonic() + timeout
-    while True:
-        try:
-            database.row("SELECT 1")
-            return
-        except PitrError as error:
-            if time.monotonic() > deadline:
-                raise PitrError(
-                    "the primary did not come back after its restart",
-                    error.why,
-                    f"look at its log; its data are in {facts.data_directory}",
-                ) from error
-        time.sleep(_POLL)
+    server = RunningServer.of(facts.data_directory)
+    command = server.start_command()
+
+    def restart() -> None:
+        server.restart(command)
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                database.row("SELECT 1")
+                return
+            except PitrError as error:
+                if time.monotonic() > deadline:
+                    raise PitrError(
+                        "the primary did not come back after its restart",
+                        error.why,
+                        f"look at its log; its data are in {server.data_directory}",
+                    ) from error
+            time.sleep(_POLL)
+
+    return restart
 
 
 def prove(

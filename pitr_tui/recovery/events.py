@@ -210,7 +210,7 @@ def from_json(data: dict[str, Any]) -> Stamped:
             if f.name in data
         }
         return Stamped(datetime.fromisoformat(data["at"]), kind(**values))
-    except (KeyError, TypeError, ValueError, PitrError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, PitrError) as error:
         raise PitrError("this is not a line of a journal", f"{error!r} in {data!r}") from error
 
 

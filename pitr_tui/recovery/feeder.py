@@ -63,6 +63,25 @@ class WalSource:
             WalSegment(timeline, number, self.start.size) for timeline in self.history.lineage
         )
 
+    def held(self) -> dict[int, WalSegment]:
+        """The archived segments on the way, by their numbers; of two, the one asked for first.
+
+        A parent's segments behind the fork are not on it, however far the parent went on.
+        Raises PitrError when the archive cannot be read.
+        """
+        return {
+            segment.number: segment
+            for segment in self.archive.listing().segments
+            if self.history.passes(segment.timeline, segment.start, segment.end)
+        }
+
+    def last_reachable(self) -> WalSegment | None:
+        """The end of the unbroken run of held segments that begins with the first one."""
+        held, number = self.held(), self.start.number
+        while number + 1 in held:
+            number += 1
+        return held[number] if self.start.number in held else None
+
     def fetch(self, name: str, place: Path) -> int | None:
         """Copy one archived file to `place`, checked; its bytes, or None if proved absent.
 
@@ -145,7 +164,7 @@ class WalFeeder:
         for listed in self.source.archive.listing().histories:
             self._stage_quietly(listed.history_name)
         taken = [n for n in self._staged if not (self.directory / "ready" / n).exists()]
-        for name in taken[-2:]:
+        for name in sorted(filter(is_segment, taken))[-2:]:  # they were staged in any order
             self._stage_quietly(name)
         self.user.write_file(
             self.directory / "closed", "".join(f"{name}\n" for name in sorted(self._absent))

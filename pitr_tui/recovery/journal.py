@@ -78,7 +78,7 @@ def read_journal(path: Path) -> Iterator[Stamped]:
     """
     file_path = path / _FILE_NAME if path.is_dir() else path
     try:
-        lines = file_path.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines = file_path.read_text("utf-8", "replace").splitlines(keepends=True)
     except OSError as error:
         raise PitrError(f"there is no journal at {path}", str(error.strerror)) from error
     for line in lines:
@@ -89,7 +89,7 @@ def read_journal(path: Path) -> Iterator[Stamped]:
 def _parsed(line: str) -> dict[str, object]:
     try:
         data = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise PitrError("this is not a line of a journal", str(error)) from error
     if not isinstance(data, dict):
         raise PitrError("this is not a line of a journal", repr(line))

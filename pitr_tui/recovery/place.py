@@ -12,7 +12,14 @@ from typing import IO
 
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.recovery.events import Event, Progress
-from pitr_tui.repositories.backups import Backup, BackupFormat, open_tar, tar_errors, tar_of
+from pitr_tui.repositories.backups import (
+    Backup,
+    BackupFormat,
+    drain,
+    open_tar,
+    tar_errors,
+    tar_of,
+)
 from pitr_tui.servers.osuser import OsUser
 
 TABLESPACES = "pitr_tablespaces"
@@ -128,6 +135,7 @@ class Copy:
                     if str(name) == "." or name.parts[0] in skip:
                         continue
                     yield from self._unpack_member(members, member, target / name)
+                drain(members)
         except tar_errors() as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise

@@ -205,7 +205,12 @@ class RecoveryPlan:
             if not file.text:
                 lines += [f": {sign}{path}", ""]
                 continue
-            lines += [f"cat {sign}{path} <<'EOF'", *file.text.splitlines(), "EOF", ""]
+            lines += [
+                f"cat {sign}{path} <<'EOF'",
+                *file.text.removesuffix("\n").split("\n"),
+                "EOF",
+                "",
+            ]
         lines += [
             "# 4. WAL: pitr reads, checks and lays ready",
             f"#    {self.archive.directory}/  ->  {self.destination / FEED_DIRECTORY}/ready/",

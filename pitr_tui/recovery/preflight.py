@@ -120,11 +120,7 @@ def _timeline(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
 
 def _wal(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
     start = plan.backup.start_segment
-    held = {
-        segment.number: segment
-        for segment in plan.archive.listing().segments
-        if segment.timeline in plan.history.lineage
-    }
+    held = plan.source.held()
     if start.number in held:
         first = held[start.number]
         problem = plan.archive.header(first).why_not(
@@ -186,7 +182,7 @@ def _target(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
     if isinstance(target, AtTime):
         yield from _target_time(plan, target, now)
     elif isinstance(target, AtLsn):
-        last = plan.archive.listing().last_reachable(plan.backup.start_segment)
+        last = plan.source.last_reachable()
         if last is not None and target.lsn > last.end:
             raise RefusedError(
                 f"the target {target.lsn} lies behind the end of the archive",
@@ -217,8 +213,7 @@ def _target_time(plan: RecoveryPlan, target: AtTime, now: datetime) -> Iterator[
             f"the backup ended at {for_settings(ended)}",
             "use an older backup, or a later target",
         )
-    listing = plan.archive.listing()
-    last = listing.last_reachable(plan.backup.start_segment)
+    last = plan.source.last_reachable()
     path = plan.archive.find(last.name) if last else None
     if path is not None:
         archived = datetime.fromtimestamp(path.stat().st_mtime, UTC)

@@ -205,8 +205,7 @@ class _Run:
         """The end of the way as far as it can be known: the target, or what is archived."""
         if isinstance(self.plan.target, AtLsn):
             return self.plan.target.lsn
-        listing = self.plan.archive.listing()
-        last = listing.last_reachable(self.plan.backup.start_segment)
+        last = self.plan.source.last_reachable()
         return last.end if last else None
 
     def look(self) -> RunFinished:

@@ -104,11 +104,7 @@ def _gap(plan: RecoveryPlan, view: RunView) -> PitrError | None:
     if not isinstance(plan.target, Latest) or view.redo_done is None:
         return None
     reached = int(view.redo_done) // plan.backup.segment_size
-    beyond = [
-        segment.name
-        for segment in plan.archive.listing().segments
-        if segment.timeline in plan.history.lineage and segment.number > reached
-    ]
+    beyond = [held.name for number, held in sorted(plan.source.held().items()) if number > reached]
     if not beyond:
         return None
     return PitrError(
@@ -137,11 +133,8 @@ def _from_log(plan: RecoveryPlan, view: RunView) -> PitrError:
 def _unreached(plan: RecoveryPlan, view: RunView) -> PitrError:
     """The WAL ended before the target: in a gap of the archive, or at its end."""
     absent = WalSegment.parse(view.absent, plan.backup.segment_size)
-    later = [
-        segment
-        for segment in plan.archive.listing().segments
-        if segment.timeline in plan.history.lineage and segment.number > absent.number
-    ]
+    held = sorted(plan.source.held().items())
+    later = [segment for number, segment in held if number > absent.number]
     last = _last_transaction(view)
     if later:
         return PitrError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from pitr_tui.postgres.walname import (
 from pitr_tui.storage.compression import SUFFIXES, open_plain, plain_name, read_errors, read_plain
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
 
+_SUBDIRECTORY = re.compile(r"[0-9A-F]{8}(?:[0-9A-F]{8})?")
 _CHUNK = 1 << 20
 _SMALL_FILE = 1 << 20
 
@@ -70,7 +72,7 @@ class WalArchive:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory.absolute()
-        if not directory.is_dir():
+        if not os.path.isdir(directory):  # unlike Path's, it never raises
             raise RefusedError(
                 f"there is no WAL archive at {directory}",
                 "it is not a directory that can be read",
@@ -95,11 +97,16 @@ class WalArchive:
         Raises PitrError when the directory itself cannot be read, because then nothing is
         proved.
         """
-        for directory in (self.directory, self.directory / name[:8], self.directory / name[:16]):
+        for directory in self._places(name):
             for suffix in SUFFIXES:
                 path = directory / f"{name}{suffix}"
-                if path.is_file():
-                    return path
+                try:
+                    path.lstat()  # a link that leads nowhere is not absence either
+                except (FileNotFoundError, NotADirectoryError):
+                    continue
+                except OSError as error:
+                    raise self._unreadable(error) from error
+                return path
         self._require_readable()
         return None
 
@@ -114,7 +121,8 @@ class WalArchive:
                 f"{timeline.history_name} is not in {self.directory}",
                 "find that file on the server that made the timeline, in its pg_wal",
             )
-        return TimelineHistory.parse(timeline, read_plain(path, _SMALL_FILE).decode())
+        text = read_plain(path, _SMALL_FILE).decode("utf-8", "replace")
+        return TimelineHistory.parse(timeline, text)
 
     def backup_history(self, name: str) -> BackupLabel:
         """One `.backup` file. Raises PitrError when it is absent or makes no sense."""
@@ -135,26 +143,34 @@ class WalArchive:
 
         Raises PitrError when it cannot be read to its end, OSError when it cannot be written.
         """
-        size = 0
         with to.open("wb") as target:
-            try:
-                with open_plain(path) as source:
-                    while chunk := source.read(_CHUNK):
-                        size += target.write(chunk)
-            except read_errors() as error:
-                if isinstance(error, OSError) and error.filename == str(to):
-                    raise
-                raise PitrError(
-                    f"{path.name} cannot be read to its end", str(error) or type(error).__name__
-                ) from error
-        return size
+            return sum(target.write(chunk) for chunk in self._chunks(path))
+
+    def _chunks(self, path: Path) -> Iterator[bytes]:
+        try:
+            with open_plain(path) as source:
+                while chunk := source.read(_CHUNK):
+                    yield chunk
+        except read_errors() as error:
+            raise PitrError(
+                f"{path.name} cannot be read to its end", str(error) or type(error).__name__
+            ) from error
+
+    def _places(self, name: str) -> tuple[Path, Path, Path]:
+        """The directories in which a file of this name is looked for."""
+        return self.directory, self.directory / name[:8], self.directory / name[:16]
 
     def _files(self) -> Iterator[Path]:
-        self._require_readable()
-        for root, directories, names in os.walk(self.directory):
-            directories[:] = [name for name in directories if len(name) in (8, 16)]
+        """The files that `find` would find. Raises PitrError when a directory cannot be read."""
+
+        def refuse(error: OSError) -> None:
+            raise self._unreadable(error) from error
+
+        for root, directories, names in os.walk(self.directory, onerror=refuse):
+            directories[:] = [name for name in directories if _SUBDIRECTORY.fullmatch(name)]
             for name in names:
-                if is_archive_file(plain_name(name)):
+                plain = plain_name(name)
+                if is_archive_file(plain) and Path(root) in self._places(plain):
                     yield Path(root) / name
 
     def _require_readable(self) -> None:
@@ -162,11 +178,14 @@ class WalArchive:
             with os.scandir(self.directory) as entries:
                 next(entries, None)
         except OSError as error:
-            raise PitrError(
-                "the WAL archive cannot be read",
-                f"{self.directory}: {error.strerror}",
-                "nothing is known about what it holds until it can be read again",
-            ) from error
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> PitrError:
+        return PitrError(
+            "the WAL archive cannot be read",
+            f"{error.filename or self.directory}: {error.strerror}",
+            "nothing is known about what it holds until it can be read again",
+        )
 
     def _segment_size(self, names: list[str]) -> int:
         """The cluster's segment size, from the first segment whose header can be read."""

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.control import CONTROL_PATH, ControlHead
@@ -79,9 +80,9 @@ def list_backups(directory: Path, archive: WalArchive | None = None) -> list[Bac
         raise PitrError(f"{directory} cannot be read", str(error.strerror)) from error
     found: list[Backup | BrokenBackup] = []
     for place in places:
-        if not looks_like_backup(place):
-            continue
         try:
+            if not looks_like_backup(place):
+                continue
             found.append(open_backup(place, archive))
         except PitrError as error:
             found.append(BrokenBackup(place, error))
@@ -92,8 +93,14 @@ def list_backups(directory: Path, archive: WalArchive | None = None) -> list[Bac
 
 
 def looks_like_backup(path: Path) -> bool:
-    """Whether a directory has what only a backup or a data directory has."""
-    return any((path / name).is_file() for name in ("backup_label", "PG_VERSION", *TAR_NAMES))
+    """Whether a directory has what only a backup or a data directory has.
+
+    Raises PitrError for one that may not be entered.
+    """
+    try:
+        return any((path / name).is_file() for name in ("backup_label", "PG_VERSION", *TAR_NAMES))
+    except OSError as error:
+        raise PitrError(f"{path} cannot be read", str(error.strerror)) from error
 
 
 def open_backup(path: Path, archive: WalArchive | None = None) -> Backup:
@@ -124,7 +131,7 @@ def open_backup(path: Path, archive: WalArchive | None = None) -> Backup:
     segment_size = _segment_size(path, version, label, archive)
     manifest = _manifest(path)
     stop_lsn, stop_time = _end(manifest, label, archive)
-    total = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+    total = _size_on_disk(path)
     compressed = any(plain_name(file.name) != file.name for file in path.glob("*.tar.*"))
     return Backup(
         path=path,
@@ -145,14 +152,36 @@ def tar_of(path: Path) -> Path | None:
     return next((path / name for name in TAR_NAMES if (path / name).is_file()), None)
 
 
+class _Member(tarfile.TarInfo):
+    """A member whose damaged header is an error.
+
+    Behind the first member, tarfile takes one that is cut off or overwritten for the end.
+    """
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        try:
+            return super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if type(error).__name__ == "EOFHeaderError":  # the zeros at the end of a whole tar
+                raise
+            raise tarfile.ReadError(str(error)) from error
+
+
 @contextmanager
 def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
     """A tar file to be read once from front to end, whatever its compression."""
     with (
         open_plain(path) as file,
-        tarfile.open(fileobj=file, mode="r|", bufsize=1 << 20) as members,
+        tarfile.open(fileobj=file, mode="r|", bufsize=1 << 20, tarinfo=_Member) as members,
     ):
         yield members
+
+
+def drain(tar: tarfile.TarFile) -> None:
+    """Read what follows the last member, so that a compression sees its checksum."""
+    while tar.fileobj is not None and tar.fileobj.read(1 << 20):
+        pass
 
 
 def tar_errors() -> tuple[type[Exception], ...]:
@@ -214,11 +243,18 @@ def _segment_size(
 
 def _manifest(path: Path) -> BackupManifest | None:
     try:
-        return BackupManifest.parse((path / "backup_manifest").read_text(encoding="utf-8"))
+        return BackupManifest.parse((path / "backup_manifest").read_text("utf-8", "replace"))
     except FileNotFoundError:
         return None
     except OSError as error:
         raise PitrError("the backup's manifest cannot be read", str(error.strerror)) from error
+
+
+def _size_on_disk(path: Path) -> int:
+    """The bytes of a backup with those of its tablespaces, which a plain one links to."""
+    places = (path, *(link for link in path.glob("pg_tblspc/*") if link.is_symlink()))
+    files = (file for place in places for file in place.rglob("*"))
+    return sum(file.stat().st_size for file in files if file.is_file())
 
 
 def _restored_bytes(total: int, compressed: bool, manifest: BackupManifest | None) -> int | None:

@@ -48,6 +48,11 @@ class LocalServer:
         return self.installation.version
 
     @property
+    def pid_file(self) -> Path:
+        """Its first line is the number of the process to signal."""
+        return self.data_directory / "postmaster.pid"
+
+    @property
     def database(self) -> Database:
         return Database(
             {"host": str(self.socket_directory), "port": str(self.port), "user": self.role}

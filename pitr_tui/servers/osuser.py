@@ -65,7 +65,7 @@ class OsUser:
         """Write a file of this user's, whole or not at all, on disk before it has its name."""
         draft = path.with_name(path.name + ".pitr-new")
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
             os.fchmod(file.fileno(), mode)
             self.own(file.fileno())
             file.write(text)
@@ -77,7 +77,9 @@ class OsUser:
         """The first directory on the way to `path` that this user may not enter."""
         for directory in [*reversed(path.absolute().parents)]:
             if self.is_us:
-                open_to_us = not directory.exists() or os.access(directory, os.X_OK)
+                open_to_us = not directory.exists() or os.access(
+                    directory, os.X_OK, effective_ids=True
+                )
             else:
                 open_to_us = not directory.exists() or self._may_enter(directory.stat())
             if not open_to_us:

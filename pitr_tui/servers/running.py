@@ -18,6 +18,17 @@ _SERVICE = re.compile(r"([\w@.\\-]+\.service)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
+class StartCommand:
+    """How a running server was started: all that is needed to start it in the same way."""
+
+    argv: tuple[bytes, ...]
+    environment: dict[bytes, bytes]
+    program: Path
+    log: Path
+    user: OsUser
+
+
+@dataclass(frozen=True, slots=True)
 class RunningServer:
     """A postmaster as its data directory describes it."""
 
@@ -48,12 +59,8 @@ class RunningServer:
         host = self.socket_directory or self.listen_address.replace("*", "127.0.0.1")
         return Database({"host": host, "port": str(self.port), "user": "postgres"})
 
-    def restart(self, timeout: float = 300) -> None:
-        """Shut down fast and start again with the very same command, user and log.
-
-        Raises RefusedError for a server that a service manager keeps, PitrError when it does
-        not stop within `timeout` seconds or does not start again.
-        """
+    def start_command(self) -> StartCommand:
+        """How it was started. Raises RefusedError where it is not ours to restart."""
         process = Path("/proc") / str(self.pid)
         try:
             argv = [part for part in (process / "cmdline").read_bytes().split(b"\0") if part]
@@ -62,9 +69,13 @@ class RunningServer:
                 for pair in (process / "environ").read_bytes().split(b"\0")
                 if b"=" in pair
             )
-            log = (process / "fd" / "2").resolve()
-            program = (process / "exe").resolve()
-            owner = process.stat().st_uid
+            command = StartCommand(
+                tuple(argv),
+                environment,
+                (process / "exe").resolve(),
+                (process / "fd" / "2").resolve(),
+                OsUser("its owner", process.stat().st_uid, self.data_directory.stat().st_gid),
+            )
             unit = _SERVICE.search((process / "cgroup").read_text().strip())
         except OSError as error:
             raise RefusedError(
@@ -78,7 +89,13 @@ class RunningServer:
                 f"it belongs to the unit {unit[1]}",
                 f"systemctl restart {unit[1]}",
             )
-        user = OsUser("its owner", owner, self.data_directory.stat().st_gid)
+        return command
+
+    def restart(self, command: StartCommand, timeout: float = 300) -> None:
+        """Shut down fast and start again with the very same command, user and log.
+
+        Raises PitrError when it does not stop within `timeout` seconds.
+        """
         os.kill(self.pid, signal.SIGINT)
         deadline = time.monotonic() + timeout
         while running_pid(self.data_directory) == self.pid:
@@ -87,14 +104,14 @@ class RunningServer:
                     "the server did not shut down", f"{timeout:.0f} s after it was asked to"
                 )
             time.sleep(0.05)
-        with open(log if log.is_file() else os.devnull, "ab") as output:
+        with open(command.log if command.log.is_file() else os.devnull, "ab") as output:
             start_detached(
-                argv,
+                command.argv,
                 log=output,
                 directory=self.data_directory,
-                user=user,
-                environment=environment,
-                executable=program,
+                user=command.user,
+                environment=command.environment,
+                executable=command.program,
             )
 
 

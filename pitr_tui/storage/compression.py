@@ -4,26 +4,65 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import io
 import lzma
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from pitr_tui.errors import PitrError
 
+if TYPE_CHECKING:
+    from zstandard import ZstdDecompressionObj
 
-def _zstd(path: Path) -> object:
-    import zstandard
+_PLAIN_BYTES = 1 << 17
+_PACKED_BYTES = 1 << 12  # four bytes of zstd can be 128 kB of zeros: this bounds the memory
 
-    return zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
+
+class _ZstdFile(io.RawIOBase):
+    """All frames of a zstd file. zstandard's own stream takes a cut file for a whole one."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("rb")
+        self._frame: ZstdDecompressionObj | None = None
+        self._packed = b""
+        self._plain = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        while not self._plain:
+            self._packed = self._packed or self._file.read(_PACKED_BYTES)
+            if not self._packed:
+                if self._frame is not None:
+                    raise EOFError("the compressed file ends too early")
+                return 0
+            self._unpack()
+        count = min(len(buffer), len(self._plain))
+        buffer[:count], self._plain = self._plain[:count], self._plain[count:]
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _unpack(self) -> None:
+        import zstandard
+
+        frame = self._frame or zstandard.ZstdDecompressor().decompressobj()
+        self._plain, self._packed = memoryview(frame.decompress(self._packed)), b""
+        self._frame = frame
+        if frame.eof:
+            self._packed, self._frame = frame.unused_data, None
 
 
 _OPENERS: dict[str, Callable[[Path], object]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
-    ".zst": _zstd,
+    ".zst": lambda path: io.BufferedReader(_ZstdFile(path), _PLAIN_BYTES),
 }
 SUFFIXES = ("", *_OPENERS)
 

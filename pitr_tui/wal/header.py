@@ -15,6 +15,7 @@ from pitr_tui.postgres.walname import WalSegment
 
 _LONG_HEADER = struct.Struct("<HHIQI4xQII")
 _IS_LONG = 0x0002
+_SIZES = frozenset(1 << bits for bits in range(20, 31))  # IsValidWalSegSize: 1 MB to 1 GB
 HEADER_BYTES = _LONG_HEADER.size
 
 
@@ -40,6 +41,8 @@ class SegmentHeader:
                 "this is not a WAL segment of PostgreSQL 9.6 to 18",
                 f"its first page begins with {data[:4].hex()}",
             )
+        if size not in _SIZES:
+            raise PitrError("this is not a WAL segment", f"it claims a segment size of {size}")
         return cls(major, TimelineId(timeline), Lsn(page_lsn), system, size)
 
     def why_not(self, segment: WalSegment, system_identifier: int, major: str) -> str | None:

@@ -11,6 +11,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 Snap: TypeAlias = Callable[[Pilot[Any], str], Awaitable[None]]
+Golden: TypeAlias = Callable[[str, str], None]
 
 # Rich numbers the terminals that it draws: the only part of a picture that varies.
 _TERMINAL_NUMBER = re.compile(r"\bterminal-\d+-")
@@ -25,6 +26,17 @@ class SvgExtension(SingleFileSnapshotExtension):
     def serialize(self, data: Any, **_options: Any) -> str:
         """Return the picture without what differs from run to run."""
         return _TERMINAL_NUMBER.sub("terminal-", data)
+
+
+class TextExtension(SingleFileSnapshotExtension):
+    """Keeps each screen in a .txt file, whose diff a person can read."""
+
+    file_extension = "txt"
+    _write_mode = WriteMode.TEXT
+
+    def serialize(self, data: Any, **_options: Any) -> str:
+        """Return the text as it is."""
+        return str(data)
 
 
 @pytest.fixture(autouse=True)
@@ -48,3 +60,14 @@ def snap(snapshot: SnapshotAssertion) -> Snap:
         assert pilot.app.export_screenshot(simplify=True) == pictures(name=name)
 
     return take
+
+
+@pytest.fixture
+def golden(snapshot: SnapshotAssertion) -> Golden:
+    """Return a function that compares a screen's text with the snapshot of the given name."""
+    texts = snapshot.use_extension(TextExtension)
+
+    def compare(text: str, name: str) -> None:
+        assert text == texts(name=name)
+
+    return compare

@@ -1,0 +1,134 @@
+"""The application: theme, the keys that hold everywhere, the palette, and leaving in order.
+
+Nothing of the engine is imported here at the top: the first paint must not wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from pitr_tui.tui.screens.wizard import WizardScreen
+
+if TYPE_CHECKING:
+    from pitr_tui.tui.session import Session
+
+DARK, LIGHT = "textual-dark", "textual-light"
+_TIDY_UP_SECONDS = 20.0
+_POLL_SECONDS = 0.05
+
+
+class PitrApp(App[int]):
+    """The wizard over one session. `run()` gives the exit code, 0 when the person just left."""
+
+    TITLE = "pitr"
+    CSS_PATH = "app.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+q", "quit", "Quit", id="quit", tooltip="leave; asks while a job is running"),
+        Binding(
+            "ctrl+t",
+            "toggle_theme",
+            "Theme",
+            id="theme",
+            show=False,
+            tooltip="light or dark colours",
+        ),
+        Binding(
+            "ctrl+p,colon",
+            "command_palette",
+            "All",
+            id="palette",
+            key_display="^p",
+            tooltip="every command by name",
+        ),
+    ]
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._leaving = False
+
+    def get_default_screen(self) -> Screen[None]:
+        return WizardScreen(self.session)
+
+    @property
+    def wizard(self) -> WizardScreen:
+        """The one screen below the dialogs."""
+        screen = self.screen_stack[0]
+        assert isinstance(screen, WizardScreen)  # noqa: S101 - made above
+        return screen
+
+    def on_mount(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            try:
+                loop.add_signal_handler(number, self._leave)
+            except (ValueError, RuntimeError, NotImplementedError):
+                return  # not in the main thread, as in a test: whoever runs us handles signals
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """What the palette offers: the steps, and what every screen can do."""
+        wizard = self.wizard
+        for number, name, callback in wizard.step_commands():
+            yield SystemCommand(f"{number} {name}", f"go to the step: {name}", callback)
+        yield SystemCommand("Help", "what this step does, and its keys", wizard.action_help)
+        yield SystemCommand(
+            "Light or dark colours", "switch between both", self.action_toggle_theme
+        )
+        yield SystemCommand("Quit", "leave pitr", self.action_quit)
+
+    def action_toggle_theme(self) -> None:
+        self.theme = LIGHT if self.theme == DARK else DARK
+
+    async def action_quit(self) -> None:
+        """Leave; while a job is running ask first, because it will be stopped."""
+        from pitr_tui.tui.screens.dialogs import ConfirmDialog
+
+        if self._leaving or isinstance(self.screen, ConfirmDialog):
+            return
+        at_work = self.wizard.at_work
+        if not at_work:
+            self._leave()
+            return
+
+        def decided(sure: bool | None) -> None:
+            if sure:
+                self._leave()
+
+        self.push_screen(
+            ConfirmDialog(
+                "Stop and quit?",
+                f"This is still running: {at_work}.\n"
+                "It will be stopped, and what it has made so far is taken away.",
+                confirm="Stop it and quit",
+            ),
+            decided,
+        )
+
+    def _leave(self) -> None:
+        """Cancel every job, let them tidy up for a while, then exit."""
+        if self._leaving:
+            return
+        self._leaving = True
+        bridges = self.wizard.bridges()
+        for bridge in bridges:
+            bridge.cancel()
+        if not any(bridge.running for bridge in bridges):
+            self.exit(0)
+            return
+        self.wizard.say("stopping what is running, then leaving …")
+        deadline = asyncio.get_running_loop().time() + _TIDY_UP_SECONDS
+
+        def look() -> None:
+            over = asyncio.get_running_loop().time() > deadline
+            if over or not any(bridge.running for bridge in bridges):
+                self.exit(0)
+
+        self.set_interval(_POLL_SECONDS, look)

@@ -1,0 +1,1 @@
+"""One wizard step a file, and the dialogs."""

@@ -1,0 +1,89 @@
+"""The way through the wizard: which step is done, which can be entered, and why not."""
+
+from __future__ import annotations
+
+from pitr_tui.recovery.events import Status
+from pitr_tui.tui.session import Session, WizardStep
+
+STEPS = tuple(WizardStep)
+
+
+def obstacle(session: Session, step: WizardStep) -> str | None:
+    """Why a step cannot be entered yet, in words that follow "not yet:"; None when it can.
+
+    A run that was started and a secondary that is there can always be looked at, whatever has
+    changed before them.
+    """
+    if step is WizardStep.RECOVER and session.run is not None:
+        return None
+    if step is WizardStep.VERIFY and session.secondary is not None:
+        return missing_in(session, WizardStep.RECOVER)
+    for before in STEPS[: STEPS.index(step)]:
+        missing = missing_in(session, before)
+        if missing:
+            return missing
+    return None
+
+
+def missing_in(session: Session, step: WizardStep) -> str | None:
+    """What this step itself still lacks before the next one makes sense; None when done.
+
+    The target has a default, and a plan is only half the word of the person: both steps are
+    done when they were gone through (`Session.passed`). For the plan that is the confirmation.
+    """
+    match step:
+        case WizardStep.CONNECT:
+            if session.facts is None and not session.primary_is_down:
+                return "no primary is connected"
+        case WizardStep.ARCHIVE:
+            if session.archive_directory is None:
+                return "there is no WAL archive to recover from"
+        case WizardStep.BACKUPS:
+            if session.backup is None:
+                return "no base backup is chosen"
+        case WizardStep.TARGET:
+            if step not in session.passed:
+                return "the target is not chosen"
+        case WizardStep.PLAN:
+            if session.plan is None:
+                return "there is no plan"
+            if any(check.status is Status.FAILURE for check in session.checks):
+                return "a check of the plan failed"
+            if step not in session.passed:
+                return "the recovery is not confirmed"
+        case WizardStep.RECOVER:
+            if session.run is None or session.run.finished is None:
+                return "nothing is recovered yet"
+        case WizardStep.VERIFY:
+            pass
+    return None
+
+
+def following(step: WizardStep) -> WizardStep | None:
+    """The step behind this one."""
+    place = STEPS.index(step) + 1
+    return STEPS[place] if place < len(STEPS) else None
+
+
+def preceding(step: WizardStep) -> WizardStep | None:
+    """The step in front of this one."""
+    place = STEPS.index(step)
+    return STEPS[place - 1] if place else None
+
+
+def run_is_going(session: Session) -> bool:
+    """Whether a recovery was started and has not ended."""
+    run = session.run
+    return run is not None and run.finished is None and run.failed is None
+
+
+def forget_plan(session: Session) -> None:
+    """A value that the plan was made of has changed: it has to be made and confirmed again.
+
+    A run that was made from it stays what it is, and so does the plan while that run goes on.
+    """
+    if run_is_going(session):
+        return
+    session.plan = None
+    session.checks = ()
+    session.passed.discard(WizardStep.PLAN)

@@ -1,0 +1,1 @@
+"""The parts that steps are built of: values in, messages out."""

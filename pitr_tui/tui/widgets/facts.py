@@ -1,0 +1,85 @@
+"""Named facts below one another, and checks, which are facts with a sign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from pitr_tui.recovery.events import CheckDone, Status
+from pitr_tui.tui.literal import Part, assemble
+
+SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILURE: "✗"}
+STYLES = {
+    Status.OK: "$text-success",
+    Status.WARNING: "$text-warning",
+    Status.FAILURE: "bold $text-error",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A name with its value. `note` follows it, muted; `status` puts a sign before it."""
+
+    name: str
+    value: str
+    note: str = ""
+    status: Status | None = None
+
+
+def check_fact(check: CheckDone) -> Fact:
+    """A check as a row: what was seen, and the hint where it did not come out well."""
+    hint = f"try: {check.hint}" if check.hint and check.status is not Status.OK else ""
+    return Fact(check.name, check.evidence, hint, check.status)
+
+
+class FactRow(Horizontal):
+    """One fact; long values wrap in their own column."""
+
+    def __init__(self, fact: Fact) -> None:
+        super().__init__(classes="fact")
+        self._fact = fact
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._name_content(), classes="fact-name")
+        yield Static(self._value_content(), classes="fact-value")
+
+    def show(self, fact: Fact) -> None:
+        """Draw another fact in this row."""
+        self._fact = fact
+        for part in self.query(".fact-name").results(Static):
+            part.update(self._name_content())
+        for part in self.query(".fact-value").results(Static):
+            part.update(self._value_content())
+
+    def _name_content(self) -> Content:
+        sign: Part = "  "
+        if self._fact.status is not None:
+            sign = (f"{SIGNS[self._fact.status]} ", STYLES[self._fact.status])
+        return assemble(sign, (self._fact.name, "$foreground-muted"))
+
+    def _value_content(self) -> Content:
+        note = (f"  {self._fact.note}", "$foreground-muted") if self._fact.note else ""
+        return assemble(self._fact.value, note)
+
+
+class Facts(Vertical):
+    """Rows that are reused when the facts are shown again."""
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+        super().__init__(id=id, classes="facts")
+
+    def show(self, facts: Sequence[Fact]) -> None:
+        """Show exactly these facts."""
+        rows = list(self.query(FactRow))
+        for row, fact in zip(rows, facts, strict=False):
+            row.show(fact)
+        for row in rows[len(facts) :]:
+            row.remove()
+        if len(facts) > len(rows):
+            self.mount_all([FactRow(fact) for fact in facts[len(rows) :]])
+        self.display = bool(facts)

@@ -1,0 +1,27 @@
+"""An error beside the work, where it happened: what, why, and what to try."""
+
+from __future__ import annotations
+
+from textual.widgets import Static
+
+from pitr_tui.errors import PitrError
+from pitr_tui.tui.literal import assemble, lines, literal
+
+
+class Problem(Static):
+    """Hidden until there is something to tell."""
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False, classes="problem")
+        self.display = False
+
+    def show(self, error: PitrError | None) -> None:
+        """Tell an error, or nothing any more."""
+        self.display = error is not None
+        if error is None:
+            return
+        rows = [assemble(("✗ ", "bold $text-error"), (error.what, "bold $text-error"))]
+        rows += [literal(f"  {line}") for line in error.why.splitlines()]
+        if error.hint:
+            rows.append(assemble(("  try: ", "bold"), error.hint))
+        self.update(lines(*rows))

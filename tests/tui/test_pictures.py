@@ -1,0 +1,17 @@
+"""The recover and verify steps as they look, replayed from journals of real runs."""
+
+import pytest
+
+from pitr_tui.tui.app import DARK, LIGHT
+from tests.tui.conftest import Golden, Snap
+from tests.tui.scenes import LARGE, SCENES, SMALL, Scene, screen_text
+
+
+@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
+async def test_scene(scene: Scene, snap: Snap, golden: Golden) -> None:
+    async with scene.played(SMALL, LIGHT) as pilot:
+        golden(screen_text(pilot.app), "80x24")
+        await snap(pilot, "80x24")
+        pilot.app.theme = DARK
+        await pilot.resize_terminal(*LARGE)
+        await snap(pilot, "120x40")

@@ -1,0 +1,181 @@
+"""The verify step with servers that answer what the test says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.postgres.lsn import TimelineId
+from pitr_tui.recovery.verify import Answer, ServerState, Table
+from pitr_tui.servers.local import LocalServer
+from pitr_tui.servers.sql import Database
+from pitr_tui.tui import contents
+from pitr_tui.tui.contents import Contents, gather, table_rows
+from pitr_tui.tui.screens import verify
+from pitr_tui.tui.screens.typed import TypedConfirmDialog
+from pitr_tui.tui.screens.verify import VerifyPane
+from tests.tui.scenes import CACHE, LARGE, ORDERS, PAUSED, Scene, journal, screen_text, settled
+
+NASTY = "[/] [b]x[/b] \x1b[31m"
+
+
+@asynccontextmanager
+async def verifying() -> AsyncIterator[tuple[Pilot[Any], VerifyPane]]:
+    scene = Scene("verify", lambda: journal(PAUSED), step="verify")
+    async with scene.played(LARGE) as pilot:
+        pane = pilot.app.query_one(VerifyPane)
+        yield pilot, pane
+
+
+async def confirm(pilot: Pilot[Any], key: str) -> None:
+    """Press a key and type what its dialog asks for."""
+    await pilot.press(key)
+    pilot.app.screen.query_one(Input).value = "secondary"
+    await pilot.press("enter")
+
+
+async def test_a_query_is_asked_and_its_answer_is_only_text(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def ask(database: Database, statement: str, limit: int) -> Answer:
+        asked.append((str(database.parameters["dbname"]), statement))
+        return Answer((NASTY, "n"), [(NASTY, None), ("a\nb", 2)], True)
+
+    monkeypatch.setattr(verify, "ask", ask)
+    async with verifying() as (pilot, _):
+        await pilot.press("slash", *"SELECT 1", "enter")
+        await settled(pilot)
+        text = screen_text(pilot.app)
+        assert asked == [("postgres", "SELECT 1")]
+        assert "[/] [b]x[/b] ␛[31m" in text
+        assert "NULL" in text
+        assert "a␊b" in text
+        assert "2 rows and more" in text
+        assert "\x1b" not in text
+
+
+async def test_a_query_that_fails_says_so_in_the_servers_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def ask(database: Database, statement: str, limit: int) -> Answer:
+        raise PitrError("no", 'relation "orderz" does not exist')
+
+    monkeypatch.setattr(verify, "ask", ask)
+    async with verifying() as (pilot, _):
+        await pilot.press("slash", *"SELECT", "enter")
+        await settled(pilot)
+        assert 'relation "orderz" does not exist' in screen_text(pilot.app)
+        await pilot.press("escape")
+        assert pilot.app.focused is not None
+        assert pilot.app.focused.id == "tables"
+
+
+@pytest.mark.parametrize("key", ["p", "D"])
+async def test_nothing_happens_without_the_typed_name(
+    monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    def never(*_: object) -> None:
+        raise AssertionError("it was not confirmed")
+
+    monkeypatch.setattr(verify, "promote", never)
+    monkeypatch.setattr(verify, "throw_away", never)
+    async with verifying() as (pilot, pane):
+        await pilot.press(key, "enter")
+        for typed in ("secondar", "SECONDARY"):
+            pilot.app.screen.query_one(Input).value = typed
+            await pilot.press("enter")
+            assert isinstance(pilot.app.screen, TypedConfirmDialog)
+        await pilot.press("tab", "enter")  # Cancel; the other button is not to be had
+        await pilot.pause()
+        assert not isinstance(pilot.app.screen, TypedConfirmDialog)
+        await pilot.press(key, "escape")
+        await settled(pilot)
+        assert pane.session.secondary is not None
+
+
+async def test_promoting(monkeypatch: pytest.MonkeyPatch) -> None:
+    promoted: list[str] = []
+
+    def promote(server: LocalServer) -> ServerState:
+        promoted.append(str(server.data_directory))
+        return ServerState(False, False, None, None, TimelineId(2))
+
+    monkeypatch.setattr(verify, "promote", promote)
+    async with verifying() as (pilot, _):
+        await confirm(pilot, "p")
+        await settled(pilot)
+        assert promoted == ["/srv/pg/secondary"]
+        text = screen_text(pilot.app)
+        assert "PROMOTED" in text
+        assert "open for writing, on timeline 2" in text
+        await pilot.press("p")
+        assert not isinstance(pilot.app.screen, TypedConfirmDialog)
+
+
+async def test_throwing_away_and_what_is_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    thrown: list[str] = []
+
+    def throw_away(server: LocalServer) -> None:
+        thrown.append(str(server.data_directory))
+
+    monkeypatch.setattr(verify, "throw_away", throw_away)
+    async with verifying() as (pilot, pane):
+        await confirm(pilot, "D")
+        await settled(pilot)
+        assert thrown == ["/srv/pg/secondary"]
+        assert "The secondary was thrown away." in screen_text(pilot.app)
+        assert pane.session.secondary is None
+        assert pane.session.run is None
+        assert not pane.query_one("#query", Input).is_on_screen
+        assert pane.next_action() == "choose another target"
+
+
+async def test_what_cannot_be_thrown_away_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def throw_away(server: LocalServer) -> None:
+        raise RefusedError("it is left alone", "it is not ours")
+
+    monkeypatch.setattr(verify, "throw_away", throw_away)
+    async with verifying() as (pilot, pane):
+        await confirm(pilot, "D")
+        await settled(pilot)
+        assert "it is left alone" in screen_text(pilot.app)
+        assert pane.session.secondary is not None
+
+
+def test_rows_are_compared_with_the_primarys() -> None:
+    gone = ("public", "dropped_here")
+    primary = {("public", "orders"): 1_500_000, ("public", "session_cache"): 5, gone: None}
+    rows = table_rows(Contents("shop", (ORDERS, CACHE), primary))
+    assert rows == [
+        ("shop", "orders", "1,200,000", "1,500,000", "300,000 fewer here"),
+        ("shop", "session_cache", "0", "5", "unlogged, so empty here"),
+        ("shop", "dropped_here", "none", "?", "not there at that moment"),
+    ]
+    alone = table_rows(Contents("shop", (Table("s", "t", False, 10, None, "timeout"),)))
+    assert alone == [("shop", "s.t", "?", "…", "timeout")]
+
+
+def test_the_primary_may_be_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def tables(database: Database, count_rows: bool = True, **_: Any) -> list[Table]:
+        if database.parameters["host"] == "down":
+            raise PitrError("no")
+        return [ORDERS]
+
+    monkeypatch.setattr(contents, "databases", lambda _: ["shop"])
+    monkeypatch.setattr(contents, "tables", tables)
+    told: list[Contents] = []
+    here, down = Database({"host": "here"}), Database({"host": "down"})
+    gather(here, down, told.append, threading.Event())
+    assert [one.primary for one in told] == [None, None]
+    told.clear()
+    gather(here, here, told.append, threading.Event())
+    assert told[-1].primary == {("public", "orders"): 1_200_000}
