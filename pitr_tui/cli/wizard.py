@@ -7,13 +7,12 @@ import sys
 from datetime import UTC
 from typing import TYPE_CHECKING
 
-from pitr_tui.cli.connection import database_of
 from pitr_tui.cli.output import Output
 from pitr_tui.errors import PitrError, UsageError
-from pitr_tui.lab.tutorial import DATABASE, Tutorial
 from pitr_tui.wording import count_text
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the wizard paints its frame before it loads the engine
+    from pitr_tui.lab.tutorial import Tutorial
     from pitr_tui.tui.session import Session
 
 
@@ -22,8 +21,13 @@ def wizard(parsed: argparse.Namespace, output: Output) -> int:
     from pitr_tui.tui.session import Session
 
     require_terminal()
+    database = None
+    if parsed.dsn:
+        from pitr_tui.cli.connection import database_of
+
+        database = database_of(parsed)
     session = Session(
-        database=database_of(parsed) if parsed.dsn else None,
+        database=database,
         archive_directory=parsed.archive.absolute() if parsed.archive else None,
         backup_directory=parsed.backups.absolute() if parsed.backups else None,
     )
@@ -40,6 +44,7 @@ def demo_wizard(tutorial: Tutorial) -> int:
 
     Raises PitrError when the accident could not be played.
     """
+    from pitr_tui.lab.tutorial import DATABASE
     from pitr_tui.tui.session import Moment, Session, Story
 
     tutorial.play()

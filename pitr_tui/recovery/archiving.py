@@ -160,9 +160,16 @@ def prepare_archive_directory(status: ArchivingStatus, directory: Path) -> None:
     """
     data = status.facts.data_directory
     owner = OsUser.current()
-    if data is not None and data.exists() and owner.uid == 0:
+    here = data is not None and data.exists()
+    if data is not None and here and owner.uid == 0:
         facts = data.stat()
         owner = OsUser("the primary's user", facts.st_uid, facts.st_gid)
+    if not here and not directory.exists():
+        raise RefusedError(
+            f"there is no directory {directory} on this machine",
+            "the primary runs on another one, and both have to see the archive",
+            "mount the archive here and there under the same path",
+        )
     if not directory.exists():
         try:
             owner.make_directory(directory)
