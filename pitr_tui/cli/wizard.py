@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pitr_tui.cli.output import Output
@@ -13,7 +13,7 @@ from pitr_tui.wording import count_text
 
 if TYPE_CHECKING:  # the wizard paints its frame before it loads the engine
     from pitr_tui.lab.tutorial import Tutorial
-    from pitr_tui.tui.session import Session
+    from pitr_tui.tui.session import Session, Story
 
 
 def wizard(parsed: argparse.Namespace, output: Output) -> int:
@@ -44,20 +44,12 @@ def demo_wizard(tutorial: Tutorial) -> int:
 
     Raises PitrError when the accident could not be played.
     """
-    from pitr_tui.lab.tutorial import DATABASE
-    from pitr_tui.tui.session import Moment, Session, Story
+    from pitr_tui.tui.session import Session
 
     tutorial.play()
     if tutorial.noted is None:
         raise PitrError("the demo has no moment to go back to")
-    noted = tutorial.noted.astimezone(UTC)
-    story = Story(
-        f"{count_text(2 * tutorial.rows, 'good row')} are in the table orders of the database "
-        f"{DATABASE}. Somebody noted the clock, {noted:%H:%M:%S.%f} UTC, and then "
-        f"{count_text(tutorial.rows // 2, 'wrong row')} came in. "
-        "Recover a secondary to the noted moment, and find only the good rows in it.",
-        (Moment(noted, "the clock was noted here: everything before it is good"),),
-    )
+    story = demo_story(tutorial.noted.astimezone(UTC), tutorial.rows)
     session = Session(
         story=story,
         database=tutorial.server.database,
@@ -70,6 +62,20 @@ def demo_wizard(tutorial: Tutorial) -> int:
     finally:
         if session.secondary is not None:
             session.secondary.stop()
+
+
+def demo_story(noted: datetime, rows: int) -> Story:
+    """The accident in words: twice `rows` good rows, then the noted clock, then the wrong ones."""
+    from pitr_tui.lab.tutorial import DATABASE
+    from pitr_tui.tui.session import Moment, Story
+
+    return Story(
+        f"{count_text(2 * rows, 'good row')} are in the table orders of the database "
+        f"{DATABASE}. Somebody noted the clock, {noted:%H:%M:%S.%f} UTC, and then "
+        f"{count_text(rows // 2, 'wrong row')} came in. "
+        "Recover a secondary to the noted moment, and find only the good rows in it.",
+        (Moment(noted, "the clock was noted here: everything before it is good"),),
+    )
 
 
 def require_terminal() -> None:

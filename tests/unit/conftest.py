@@ -9,8 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 _NOBODY = 65534
+
+# A property holds or it does not: how long an example takes on a busy machine is no part of it.
+settings.register_profile("pitr", deadline=None)
+settings.load_profile("pitr")
 
 
 @pytest.fixture

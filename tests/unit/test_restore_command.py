@@ -62,7 +62,7 @@ class Server:
     @contextmanager
     def asking(self, name: str = NAME) -> Iterator[subprocess.Popen[bytes]]:
         command = [*self.shell, str(SCRIPT_PATH), name, "pg_wal/RECOVERYXLOG"]
-        with subprocess.Popen(command, cwd=self.directory) as process:
+        with subprocess.Popen(command, cwd=self.directory, start_new_session=True) as process:
             try:
                 yield process
             finally:
