@@ -252,7 +252,7 @@ class WalFeeder:
             try:
                 size = self.source.fetch(name, draft)
                 if size is None:
-                    draft.unlink(missing_ok=True)
+                    self._require_same_archive()
                     return NameAbsent(name)
                 draft.chmod(0o600)
                 self.user.own(draft)
@@ -262,6 +262,18 @@ class WalFeeder:
                 why = f"{error.what}: {error.why}" if error.why else error.what
                 draft.unlink(missing_ok=True)
         return FeedFailed(name, why)
+
+    def _require_same_archive(self) -> None:
+        """Raises PitrError when the archive has lost what it just had: then nothing is proved.
+
+        A file system that is not mounted any more leaves an empty directory behind.
+        """
+        known = self._staged[-1] if self._staged else None
+        if known is not None and self.source.archive.find(known) is None:
+            raise PitrError(
+                "the WAL archive is not what it was",
+                f"{known} was in {self.source.archive.directory} and is not there any more",
+            )
 
     def _stage_quietly(self, name: str) -> None:
         if not (self.directory / "ready" / name).exists():

@@ -163,7 +163,7 @@ class _Run:
                 stack.callback(log.close)
             with self.step(Step.REPLAY):
                 self.follow(feeder, log)
-                feeder.finish()
+                self.close_feed(feeder)
 
     def follow(self, feeder: WalFeeder, log: LogFile) -> None:
         """Feed and listen until the log or the end of the server tells how it went."""
@@ -185,6 +185,20 @@ class _Run:
         problem = failure(self.plan, self.view, self.server.is_running())
         if problem is not None:
             raise problem
+
+    def close_feed(self, feeder: WalFeeder) -> None:
+        """Let the secondary go on without us; what is reached already is kept in any case."""
+        try:
+            feeder.finish()
+        except (PitrError, OSError) as error:
+            self.emit(
+                CheckDone(
+                    "going on alone",
+                    Status.WARNING,
+                    f"the archive could not be read any more: {error}",
+                    "do not restart or promote the secondary: it would stop",
+                )
+            )
 
     def tell_progress(self) -> None:
         """Where replay is: by SQL once the server can be read, else by what it fetched."""

@@ -249,6 +249,15 @@ def test_an_archive_that_comes_back_is_read_on(tmp_path: Path, start: Start) -> 
     assert feed.ready == names(2, 3, 4)
 
 
+def test_an_archive_that_was_unmounted_proves_no_absence(tmp_path: Path, start: Start) -> None:
+    feed = start(make_archive(tmp_path / "a", *map(segment, (2, 3))))
+    feed.settle()
+    for path in (tmp_path / "a").iterdir():
+        path.unlink()
+    assert feed.ask(segment(4).name) == "failed\n"
+    assert feed.ask("00000002.history") == "failed\n"
+
+
 @dataclass(frozen=True, slots=True)
 class FailingOnce(WalSource):
     """A source whose first attempts fail; how many are left stands in a file of its archive."""
