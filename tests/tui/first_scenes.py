@@ -17,7 +17,7 @@ from pitr_tui.postgres.target import AtLsn, AtTime, RecoveryTarget, TargetAction
 from pitr_tui.servers.sql import Database
 from pitr_tui.tui.app import DARK, PitrApp
 from pitr_tui.tui.session import Session, WizardStep
-from tests.tui.scenes import screen_text, settled, until
+from tests.tui.scenes import opened, screen_text, settled, until
 from tests.tui.world import (
     ARCHIVE,
     BACKUPS,
@@ -100,7 +100,7 @@ class FirstScene:
             app = PitrApp(self.session(world))
             app.theme = theme
             pilot = await stack.enter_async_context(app.run_test(size=size))
-            await until(pilot, lambda: app.wizard.query("Footer"))
+            await opened(pilot)
             if self.step != "connect":
                 await app.wizard.show(self.step)
             await until(pilot, lambda: self.shows in screen_text(app))

@@ -150,7 +150,7 @@ class Scene:
 
 async def play(app: PitrApp, pilot: Pilot[Any], events: list[Stamped]) -> RecoverPane:
     """Go to the recover step and show a recorded run there."""
-    await until(pilot, lambda: app.wizard.query("Footer"))
+    await opened(pilot)
     await app.wizard.show("recover")
     pane = app.wizard.panes["recover"]
     assert isinstance(pane, RecoverPane)
@@ -161,6 +161,15 @@ async def play(app: PitrApp, pilot: Pilot[Any], events: list[Stamped]) -> Recove
     pane.refresh_bindings()
     await pilot.pause()
     return pane
+
+
+async def opened(pilot: Pilot[Any]) -> PitrApp:
+    """Wait until the wizard has shown its first step, so that it does not come in between."""
+    app = pilot.app
+    assert isinstance(app, PitrApp)
+    first = "#pane-connect"
+    await until(pilot, lambda: any(pane.is_on_screen for pane in app.wizard.query(first)))
+    return app
 
 
 async def settled(pilot: Pilot[Any]) -> None:
