@@ -69,12 +69,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _connection(parser: argparse.ArgumentParser) -> None:
+def _connection(parser: argparse.ArgumentParser, default: str = argparse.SUPPRESS) -> None:
+    """`-d`, which may also stand before the command: there it has its default."""
     parser.add_argument(
         "-d",
         "--dsn",
         metavar="CONNINFO",
-        default="",
+        default=default,
         help="how to connect to the primary, as host=... port=... or postgresql://...; "
         "what is left out comes from libpq's variables; passwords belong into PGPASSFILE",
     )
@@ -85,7 +86,7 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 
 def _wizard_options(parser: argparse.ArgumentParser) -> None:
-    _connection(parser)
+    _connection(parser, default="")
     parser.add_argument("--archive", type=Path, metavar="DIR", help="the WAL archive")
     parser.add_argument("--backups", type=Path, metavar="DIR", help="where base backups are kept")
 
@@ -117,7 +118,13 @@ def _backup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     take.set_defaults(command=_run("backup", "take"))
     listing = actions.add_parser("list", help="the backups in a directory")
     listing.add_argument("directory", type=Path, metavar="DIR")
-    listing.add_argument("--archive", type=Path, metavar="DIR", help="tells where backups ended")
+    listing.add_argument(
+        "--archive",
+        type=Path,
+        metavar="DIR",
+        default=argparse.SUPPRESS,
+        help="tells where backups ended",
+    )
     listing.set_defaults(command=_run("backup", "listing"))
     for parser in (take, listing):
         _json(parser)
@@ -158,7 +165,13 @@ def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser = commands.add_parser(
         "demo", help="lose data and get them back, on a PostgreSQL of its own"
     )
-    parser.add_argument("--rows", type=int, default=1_000_000, metavar="N")
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=1_000_000,
+        metavar="N",
+        help="good rows before the backup; as many after it, and half as many wrong ones",
+    )
     parser.add_argument("--dir", type=Path, metavar="DIR", help="a new directory for everything")
     parser.add_argument("--keep", action="store_true", help="leave both servers running")
     parser.add_argument("--tui", action="store_true", help="open the wizard after the accident")

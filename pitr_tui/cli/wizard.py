@@ -57,11 +57,7 @@ def demo_wizard(tutorial: Tutorial) -> int:
         backup_directory=tutorial.backup_directory,
         destination=tutorial.directory / "secondary",
     )
-    try:
-        return _open(session)
-    finally:
-        if session.secondary is not None:
-            session.secondary.stop()
+    return _open(session)
 
 
 def demo_story(noted: datetime, rows: int) -> Story:

@@ -24,6 +24,7 @@ from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.local import LocalServer, socket_place, socket_settings
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import Primary
+from pitr_tui.servers.running import find_running
 
 DATABASE = "shop"
 _COUNT = """
@@ -148,7 +149,10 @@ class Tutorial:
         self.tell(Phase(name, seconds=self.seconds[name]))
 
     def close(self) -> None:
-        """Stop the primary; its files stay."""
+        """Stop every server that runs below the directory; their files stay."""
+        for server in find_running():
+            if server.data_directory.is_relative_to(self.directory.resolve()):
+                server.stop()
         self.server.stop()
         if self.server.socket_directory.parent != self.directory:
             self.server.socket_directory.rmdir()

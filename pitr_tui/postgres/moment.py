@@ -16,6 +16,7 @@ _TOO_FINE = re.compile(r"[.,]\d{7,}")
 _BLANK_BEFORE_OFFSET = re.compile(r"(?<=\d)\s+(?=[+-]\d{2}(:?\d{2})?$)")
 _ABBREVIATION = re.compile(r"(?!UTC$|GMT$)[A-Z]+")
 
+_FORM = "a date and a clock time are looked for, year first"
 _HINT = "write it with its zone, for example 2026-11-22 14:35:02.117+00"
 
 
@@ -54,7 +55,7 @@ def parse_moment(text: str, zone: tzinfo | None = None, now: datetime | None = N
     try:
         return _moment(text.strip(), zone, now)
     except OverflowError as error:
-        raise UsageError(f"{text!r} is not a time", str(error), _HINT) from error
+        raise UsageError(f"{text!r} is not a time", _FORM, _HINT) from error
 
 
 def _moment(text: str, zone: tzinfo | None, now: datetime | None) -> datetime:
@@ -78,7 +79,7 @@ def _moment(text: str, zone: tzinfo | None, now: datetime | None) -> datetime:
     try:
         moment = datetime.fromisoformat(_BLANK_BEFORE_OFFSET.sub("", text))
     except ValueError as error:
-        raise UsageError(f"{text!r} is not a time", str(error), _HINT) from error
+        raise UsageError(f"{text!r} is not a time", _FORM, _HINT) from error
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
     if zone is None:

@@ -37,6 +37,7 @@ _NOT_COPIED = (
     TABLESPACES,  # reached through the links in pg_tblspc
 )
 
+_ELSEWHERE = "choose a directory of its own"
 Check = Callable[[], None]
 
 
@@ -54,6 +55,23 @@ def require_empty(destination: Path) -> None:
             "a recovery never overwrites anything",
             "choose a new directory",
         )
+
+
+def require_apart(destination: Path, backup: Path, archive: Path) -> None:
+    """Raises RefusedError for a destination inside of what is only to be read."""
+    place = destination.resolve()
+    for directory, what in ((backup, "the backup"), (archive, "the WAL archive")):
+        if place.is_relative_to(directory.resolve()):
+            raise RefusedError(
+                f"the destination lies inside of {what}", f"{place} is in {directory}", _ELSEWHERE
+            )
+    for directory in place.parents:
+        if (directory / "PG_VERSION").exists():
+            raise RefusedError(
+                "the destination lies inside of a server's data directory",
+                f"{directory} is one",
+                _ELSEWHERE,
+            )
 
 
 @dataclass(slots=True)

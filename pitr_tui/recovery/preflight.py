@@ -12,7 +12,7 @@ from pitr_tui.postgres.moment import for_settings, parse_moment
 from pitr_tui.postgres.target import AtLsn, AtTime, Immediate
 from pitr_tui.postgres.walname import WalSegment, is_segment
 from pitr_tui.recovery.events import CheckDone, Status
-from pitr_tui.recovery.place import require_empty
+from pitr_tui.recovery.place import require_apart, require_empty
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.servers.local import require_free_port
 from pitr_tui.wording import count_text, size_text
@@ -48,6 +48,7 @@ def require_passed(checks: tuple[CheckDone, ...]) -> None:
 
 def _destination(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
     require_empty(plan.destination)
+    require_apart(plan.destination, plan.backup.path, plan.archive.directory)
     parent = _existing(plan.destination)
     if plan.destination.parent != parent and plan.destination != parent:
         raise RefusedError(
@@ -138,6 +139,15 @@ def _wal(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
     end = start.number
     while end in have or (end == start.number and start.number not in have):
         end += 1
+    if not held:
+        yield CheckDone(
+            "no gap",
+            Status.WARNING,
+            f"the archive {plan.archive.directory} has no segment of this timeline; there is only "
+            "what the backup brings along",
+            "is it the right directory, and is it mounted?",
+        )
+        return
     evidence = f"{count_text(end - start.number, 'segment')} from {start.name} on"
     beyond = sum(1 for number in held if number > end)
     if beyond:

@@ -81,6 +81,7 @@ class _Run:
         try:
             with self.step(Step.PLACE):
                 place.require_empty(plan.destination)
+                place.require_apart(plan.destination, plan.backup.path, plan.archive.directory)
                 mine = True
                 self.make_place()
             with self.step(Step.COPY):

@@ -16,6 +16,7 @@ from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.state import RunState, RunView
 from pitr_tui.recovery.verify import ServerState
+from pitr_tui.wording import count_text
 
 _CONSEQUENCES = (Kind.FETCH_FATAL, Kind.STARTUP_FAILED)
 
@@ -84,6 +85,16 @@ def evidence(plan: RecoveryPlan, view: RunView, state: ServerState | None) -> tu
         checks.append(CheckDone("shut down", Status.OK, "the server shut down at its target"))
     elif state is not None:
         checks.append(_state_check(plan, state))
+        if state.locked:
+            checks.append(
+                CheckDone(
+                    "locked",
+                    Status.WARNING,
+                    f"{count_text(state.locked, 'relation')} cannot be read while it is paused: "
+                    "the transaction just behind the target had locked them (a DROP, TRUNCATE or "
+                    "ALTER). They are whole, and can be read once it is promoted",
+                )
+            )
     return tuple(checks)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pitr_tui.errors import PitrError
@@ -10,16 +11,33 @@ from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.servers.sql import Database, Row, query
 
+_LOCKED = "55P03"
+_LOCK_TIMEOUT = "2s"
+_LOCK_HINT = (
+    "the transaction just behind the target had locked it already; it can be read once the "
+    "secondary is promoted"
+)
+_CHANGES = re.compile(
+    r"\b(pg_promote|pg_(wal|xlog)_replay_(resume|pause)|pg_(cancel|terminate)_backend"
+    r"|pg_reload_conf|pg_rotate_logfile|lo_export)\b|^\s*COPY\b",
+    re.IGNORECASE | re.MULTILINE,
+)
+
 
 @dataclass(frozen=True, slots=True)
 class ServerState:
-    """What a server in or after recovery answers. `replayed` and `time` are None after it."""
+    """What a server in or after recovery answers. `replayed` and `time` are None after it.
+
+    `locked` counts the relations that cannot be read while it is paused, because replay has
+    passed the locks of a transaction (a DROP, TRUNCATE or ALTER) but not its commit.
+    """
 
     in_recovery: bool
     paused: bool
     replayed: Lsn | None
     time: datetime | None
     timeline: TimelineId
+    locked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +70,12 @@ def server_state(database: Database, version: PostgresVersion) -> ServerState:
     replay, paused = version.replay_lsn_function, version.replay_paused_function
     row = database.row(
         f"SELECT {replay}()::text, {paused}(), pg_last_xact_replay_timestamp(),"  # noqa: S608
-        " (SELECT timeline_id FROM pg_control_checkpoint())"
+        " (SELECT timeline_id FROM pg_control_checkpoint()),"
+        " (SELECT count(DISTINCT (database, relation)) FROM pg_locks"
+        "   WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND granted)"
     )
     return ServerState(
-        True, row[1], Lsn.parse(row[0]) if row[0] else None, row[2], TimelineId(row[3])
+        True, row[1], Lsn.parse(row[0]) if row[0] else None, row[2], TimelineId(row[3]), row[4]
     )
 
 
@@ -70,7 +90,7 @@ def databases(database: Database) -> list[str]:
 def tables(database: Database, count_rows: bool = True, timeout_seconds: float = 10) -> list[Table]:
     """The tables of a database, largest first, each with its exact number of rows.
 
-    A table that takes longer than `timeout_seconds` to count is given without.
+    A table that is locked, or takes longer than `timeout_seconds` to count, is given without.
     Raises PitrError when the server does not answer.
     """
     from psycopg2 import sql
@@ -82,10 +102,11 @@ def tables(database: Database, count_rows: bool = True, timeout_seconds: float =
     counted: list[Table] = []
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT set_config('statement_timeout', %s, false)", (f"{timeout_seconds}s",)
+            "SELECT set_config('statement_timeout', %s, false),"
+            " set_config('lock_timeout', %s, false)",
+            (f"{timeout_seconds}s", _LOCK_TIMEOUT),
         )
         for table in found:
-            rows, problem = None, ""
             try:
                 cursor.execute(
                     sql.SQL("SELECT count(*) FROM {}").format(
@@ -93,27 +114,44 @@ def tables(database: Database, count_rows: bool = True, timeout_seconds: float =
                     )
                 )
                 fetched = cursor.fetchone()
-                rows = fetched[0] if fetched else None
+                counted.append(replace(table, rows=fetched[0] if fetched else None))
             except Error as error:
-                problem = str(error).strip().splitlines()[0]
-            counted.append(
-                Table(table.schema, table.name, table.unlogged, table.total_bytes, rows, problem)
-            )
+                words = str(error).strip().splitlines()[0]
+                problem = "locked until promoted" if error.pgcode == _LOCKED else words
+                counted.append(replace(table, problem=problem))
     return counted
 
 
 def ask(database: Database, statement: str, limit: int = 200) -> Answer:
     """Run a person's query in a read-only transaction and give its first rows.
 
-    Raises PitrError with PostgreSQL's words.
+    Reading only keeps no superuser from promoting a server or writing files through it; so
+    what would do that is refused, and where the role `pg_read_all_data` exists (14+) the
+    query runs with its rights. Raises PitrError with PostgreSQL's words.
     """
+    from psycopg2 import Error
+
     if not statement.strip():
         raise PitrError("there is no query", "", "type one, for example: SELECT count(*) FROM t")
+    if _CHANGES.search(statement):
+        raise PitrError(
+            "this would change the secondary or write a file",
+            "a query is for looking",
+            "promote it with the key for that, or use psql",
+        )
     with database.connect() as connection, connection.cursor() as cursor:
         connection.set_session(readonly=True, autocommit=False)
-        cursor.execute(statement)
-        if cursor.description is None:
-            return Answer((), [], False)
+        try:
+            cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'pg_read_all_data'")
+            if cursor.fetchone():
+                cursor.execute("SET LOCAL ROLE pg_read_all_data")
+            cursor.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
+            cursor.execute(statement)
+            if cursor.description is None:
+                return Answer((), [], False)
+            rows = cursor.fetchmany(limit + 1)
+        except Error as error:
+            hint = _LOCK_HINT if error.pgcode == _LOCKED else ""
+            raise PitrError("the query failed", str(error).strip(), hint) from error
         columns = tuple(column.name for column in cursor.description)
-        rows = cursor.fetchmany(limit + 1)
         return Answer(columns, rows[:limit], len(rows) > limit)

@@ -204,7 +204,13 @@ def socket_settings(socket_directory: Path, port: int) -> dict[str, str]:
 
 
 def require_free_port(port: int) -> None:
-    """Raises RefusedError when something listens on this port of the loopback address."""
+    """Raises RefusedError for a port of the loopback address that a server cannot have."""
+    if not 1024 <= port < 1 << 16:
+        raise RefusedError(
+            f"port {port} cannot be used",
+            "a server that is not root gets the ports from 1024 to 65535",
+            "choose another one, or leave it out: then only a socket is opened",
+        )
     with closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -59,6 +59,17 @@ class RunningServer:
         host = self.socket_directory or self.listen_address.replace("*", "127.0.0.1")
         return Database({"host": host, "port": str(self.port), "user": "postgres"})
 
+    def stop(self, timeout: float = 60) -> None:
+        """Shut down fast. Raises PitrError when that takes longer than `timeout` seconds."""
+        os.kill(self.pid, signal.SIGINT)
+        deadline = time.monotonic() + timeout
+        while running_pid(self.data_directory) == self.pid:
+            if time.monotonic() > deadline:
+                raise PitrError(
+                    "the server did not shut down", f"{timeout:.0f} s after it was asked to"
+                )
+            time.sleep(0.05)
+
     def start_command(self) -> StartCommand:
         """How it was started. Raises RefusedError where it is not ours to restart."""
         process = Path("/proc") / str(self.pid)
@@ -96,14 +107,7 @@ class RunningServer:
 
         Raises PitrError when it does not stop within `timeout` seconds.
         """
-        os.kill(self.pid, signal.SIGINT)
-        deadline = time.monotonic() + timeout
-        while running_pid(self.data_directory) == self.pid:
-            if time.monotonic() > deadline:
-                raise PitrError(
-                    "the server did not shut down", f"{timeout:.0f} s after it was asked to"
-                )
-            time.sleep(0.05)
+        self.stop(timeout)
         with open(command.log if command.log.is_file() else os.devnull, "ab") as output:
             start_detached(
                 command.argv,

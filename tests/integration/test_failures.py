@@ -272,3 +272,14 @@ def test_tablespaces_never_touch_the_places_of_the_primary(
         assert all(link.is_relative_to(result.plan.destination) for link in links)
     finally:
         result.server.stop()
+
+
+@majors("11", "18")
+def test_destination_inside_of_what_is_only_read_is_refused(world: World) -> None:
+    for place in (world.archive_directory, world.backup_path, world.server.data_directory / "base"):
+        plan = world.plan(Latest(), destination=place / "x")
+        with pytest.raises(RefusedError, match="inside of"):
+            require_passed(preflight(plan, utc_now()))
+        with pytest.raises(RefusedError, match="inside of"):
+            run(plan)
+        assert not plan.destination.exists()
