@@ -35,7 +35,7 @@ class Journal:
     @classmethod
     def create(cls, sink: Sink, clock: Clock = utc_now) -> Journal:
         """Begin a journal under a new name. Raises PitrError when it cannot be written."""
-        name = f"{clock():%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        name = f"{clock():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
         directory = state_directory() / "runs" / name
         try:
             directory.mkdir(parents=True, mode=0o700)

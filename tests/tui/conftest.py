@@ -1,6 +1,5 @@
 """Pictures of the screen, compared with the SVG files in `__snapshots__`."""
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -10,11 +9,10 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tests.tui.pictures import without_chance
+
 Snap: TypeAlias = Callable[[Pilot[Any], str], Awaitable[None]]
 Golden: TypeAlias = Callable[[str, str], None]
-
-# Rich numbers the terminals that it draws: the only part of a picture that varies.
-_TERMINAL_NUMBER = re.compile(r"\bterminal-\d+-")
 
 
 class SvgExtension(SingleFileSnapshotExtension):
@@ -25,7 +23,7 @@ class SvgExtension(SingleFileSnapshotExtension):
 
     def serialize(self, data: Any, **_options: Any) -> str:
         """Return the picture without what differs from run to run."""
-        return _TERMINAL_NUMBER.sub("terminal-", data)
+        return without_chance(data)
 
 
 class TextExtension(SingleFileSnapshotExtension):
@@ -54,8 +52,6 @@ def snap(snapshot: SnapshotAssertion) -> Snap:
     pictures = snapshot.use_extension(SvgExtension)
 
     async def take(pilot: Pilot[Any], name: str) -> None:
-        await pilot.pause()
-        await pilot.wait_for_scheduled_animations()
         await pilot.pause()
         assert pilot.app.export_screenshot(simplify=True) == pictures(name=name)
 

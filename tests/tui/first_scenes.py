@@ -140,7 +140,7 @@ FIRST_SCENES = (
     ),
     FirstScene("backups", "backups", connected, shows="usable"),
     FirstScene("target", "target", chosen, shows="before the target"),
-    FirstScene("plan", "plan", _TO_NOTED, shows="go on, with warnings"),
+    FirstScene("plan", "plan", _TO_NOTED, shows="go on, with 1 warning"),
     FirstScene(
         "plan-refused",
         "plan",
@@ -152,7 +152,7 @@ FIRST_SCENES = (
         "plan-asked",
         "plan",
         _TO_NOTED,
-        shows="go on, with warnings",
+        shows="go on, with 1 warning",
         keys=("enter",),
         then_shows="Start the recovery?",
     ),

@@ -1,6 +1,6 @@
 """Draw the pictures of the README anew: `python -m tests.tui.pictures [DIRECTORY]`.
 
-They are the scenes that the snapshot tests compare, at the larger size.
+They are the scenes that the snapshot tests compare, in one of the sizes and themes of those.
 """
 
 import asyncio
@@ -10,30 +10,41 @@ from pathlib import Path
 
 import tests.conftest  # noqa: F401 - it sets the environment before Textual is imported
 from pitr_tui.tui.app import DARK, LIGHT
+from tests.tui.first_scenes import FIRST_SCENES
 from tests.tui.scenes import LARGE, SCENES, SMALL
 
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
-_SHOWN = {
-    "recover-replaying": (LARGE, DARK),
-    "recover-paused": (SMALL, LIGHT),
-    "recover-missing-segment": (LARGE, DARK),
-    "verify": (LARGE, DARK),
+THEMES = {LARGE: DARK, SMALL: LIGHT}
+SHOWN = {
+    "connect": ("connect", SMALL),
+    "archive": ("archive-change", SMALL),
+    "backups": ("backups", SMALL),
+    "target": ("target", SMALL),
+    "plan": ("plan", SMALL),
+    "recover": ("recover-replaying", LARGE),
+    "recover-paused": ("recover-paused", SMALL),
+    "recover-failed": ("recover-missing-segment", LARGE),
+    "verify": ("verify", LARGE),
 }
 # Rich numbers the terminals that it draws, by chance.
 _TERMINAL_NUMBER = re.compile(r"\bterminal-\d+-")
 
 
+def without_chance(picture: str) -> str:
+    """An SVG that is the same whenever it shows the same."""
+    return _TERMINAL_NUMBER.sub("terminal-", picture)
+
+
 async def draw(directory: Path) -> None:
     """Write one SVG for each picture."""
     directory.mkdir(exist_ok=True)
-    for scene in SCENES:
-        if scene.name in _SHOWN:
-            size, theme = _SHOWN[scene.name]
-            async with scene.played(size, theme) as pilot:
-                picture = pilot.app.export_screenshot(simplify=True)
-            path = directory / f"{scene.name}.svg"
-            path.write_text(_TERMINAL_NUMBER.sub("terminal-", picture), encoding="utf-8")
-            print(path)
+    scenes = {scene.name: scene for scene in (*FIRST_SCENES, *SCENES)}
+    for name, (scene, size) in SHOWN.items():
+        async with scenes[scene].played(size, THEMES[size]) as pilot:
+            picture = pilot.app.export_screenshot(simplify=True)
+        path = directory / f"{name}.svg"
+        path.write_text(without_chance(picture), encoding="utf-8")
+        print(path)
 
 
 if __name__ == "__main__":

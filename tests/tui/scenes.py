@@ -8,6 +8,7 @@ the record of a real run, with its paths moved to /srv/pg.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from typing import Any
 from unittest.mock import patch
 
 from textual.app import App
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from pitr_tui.postgres.lsn import TimelineId
@@ -138,12 +140,17 @@ class Scene:
             app = PitrApp(session)
             app.theme = theme
             pilot = await stack.enter_async_context(app.run_test(size=size))
-            await play(app, pilot, events)
             if self.step == "verify":
+                await opened(pilot)
+                for stamped in events:
+                    session.run.apply(stamped)
                 session.secondary = secondary()
                 await app.wizard.show("verify")
                 await settled(pilot)
-            await pilot.press(*self.keys)
+            else:
+                await play(app, pilot, events)
+            if self.keys:
+                await pilot.press(*self.keys)
             await settled(pilot)
             yield pilot
 
@@ -172,6 +179,12 @@ async def opened(pilot: Pilot[Any]) -> PitrApp:
     return app
 
 
+async def paste(pilot: Pilot[Any], text: str) -> None:
+    """Give a text to what has the focus, as a terminal does; typing it takes 40 ms a letter."""
+    pilot.app.post_message(Paste(text))
+    await pilot.pause()
+
+
 async def settled(pilot: Pilot[Any]) -> None:
     """Wait until no step has a job going, and everything is drawn."""
     await pilot.pause()
@@ -182,11 +195,13 @@ async def settled(pilot: Pilot[Any]) -> None:
 
 
 async def until(pilot: Pilot[Any], happened: Callable[[], object], seconds: float = 10) -> None:
-    """Let the app run until something is so."""
-    for _ in range(int(seconds / 0.02)):
+    """Let the app run until something is so, and is drawn."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         if happened():
+            await pilot.pause(0)
             return
-        await pilot.pause(0.02)
+        await pilot.pause(0.01)
     raise AssertionError("it did not happen in time:\n" + screen_text(pilot.app))
 
 

@@ -21,7 +21,17 @@ from pitr_tui.tui.contents import Contents, gather, table_rows
 from pitr_tui.tui.screens import verify
 from pitr_tui.tui.screens.typed import TypedConfirmDialog
 from pitr_tui.tui.screens.verify import VerifyPane
-from tests.tui.scenes import CACHE, LARGE, ORDERS, PAUSED, Scene, journal, screen_text, settled
+from tests.tui.scenes import (
+    CACHE,
+    LARGE,
+    ORDERS,
+    PAUSED,
+    Scene,
+    journal,
+    paste,
+    screen_text,
+    settled,
+)
 
 NASTY = "[/] [b]x[/b] \x1b[31m"
 
@@ -52,7 +62,9 @@ async def test_a_query_is_asked_and_its_answer_is_only_text(
 
     monkeypatch.setattr(verify, "ask", ask)
     async with verifying() as (pilot, _):
-        await pilot.press("slash", *"SELECT 1", "enter")
+        await pilot.press("slash")
+        await paste(pilot, "SELECT 1")
+        await pilot.press("enter")
         await settled(pilot)
         text = screen_text(pilot.app)
         assert asked == [("postgres", "SELECT 1")]
@@ -71,7 +83,9 @@ async def test_a_query_that_fails_says_so_in_the_servers_words(
 
     monkeypatch.setattr(verify, "ask", ask)
     async with verifying() as (pilot, _):
-        await pilot.press("slash", *"SELECT", "enter")
+        await pilot.press("slash")
+        await paste(pilot, "SELECT")
+        await pilot.press("enter")
         await settled(pilot)
         assert 'relation "orderz" does not exist' in screen_text(pilot.app)
         await pilot.press("escape")

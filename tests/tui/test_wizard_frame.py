@@ -1,13 +1,10 @@
 """The frame around the steps, driven by keys, without any server."""
 
 import threading
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import Footer, OptionList, Static
 
 from pitr_tui.errors import PitrError
@@ -21,8 +18,8 @@ from pitr_tui.tui.screens.dialogs import ConfirmDialog, CrashDialog, HelpDialog
 from pitr_tui.tui.screens.wizard import NAMES, Stepper
 from pitr_tui.tui.session import Session, Story
 from pitr_tui.tui.widgets.problem import Problem
+from tests.tui.scenes import LARGE, SMALL, opened, paste, screen_text, until
 
-SMALL, LARGE = (80, 24), (120, 40)
 NOW = datetime(2026, 11, 22, 14, 52, 7, tzinfo=UTC)
 NASTY = "[/] [local] [b]x[/b] \x1b[31mred [/var/lib/pg]"
 
@@ -67,39 +64,10 @@ def _no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakePrimary, "answer", facts())
 
 
-async def until(pilot: Pilot[Any], happened: Callable[[], object], seconds: float = 10) -> None:
-    """Let the app run until something is so."""
-    for _ in range(int(seconds / 0.02)):
-        if happened():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not happen in time:\n" + screen_text(pilot.app))
-
-
-def screen_text(app: Any) -> str:
-    """What a person sees, row by row."""
-    width = app.size.width
-    rows = app.screen._compositor.render_strips()
-    return "\n".join(strip.text[:width].rstrip() for strip in rows)
-
-
-async def ready(pilot: Pilot[Any]) -> PitrApp:
-    """Wait for the first step."""
-    app = pilot.app
-    assert isinstance(app, PitrApp)
-    await until(pilot, lambda: "connect" in app.wizard.panes and app.wizard.query(Footer))
-    await pilot.pause()
-    return app
-
-
-def wizard_with_servers_gone(**values: Any) -> PitrApp:
-    return PitrApp(Session(clock=clock, **values))
-
-
 @pytest.mark.parametrize("size", [SMALL, LARGE])
 async def test_the_frame_fits_and_names_everything(size: tuple[int, int]) -> None:
     async with PitrApp(Session(clock=clock)).run_test(size=size) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         text = screen_text(app)
         rows = text.splitlines()
         assert "no primary yet" in rows[0]
@@ -126,7 +94,7 @@ async def test_a_preset_primary_is_asked_at_once() -> None:
     database = Database({"host": "/run/pg", "port": "5433"})
     session = Session(clock=clock, database=database)
     async with PitrApp(session).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         await until(pilot, lambda: session.facts is not None)
         await until(pilot, lambda: "7711009236814082698" in screen_text(app))
         text = screen_text(app)
@@ -140,7 +108,7 @@ async def test_a_dead_primary_is_told_calmly(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(FakePrimary, "answer", error)
     session = Session(clock=clock, database=Database({}))
     async with PitrApp(session).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         await until(pilot, lambda: app.wizard.query_one(Problem).display)
         text = screen_text(app)
         assert "✗ cannot connect" in text
@@ -152,19 +120,20 @@ async def test_a_dead_primary_is_told_calmly(monkeypatch: pytest.MonkeyPatch) ->
 async def test_without_the_primary_one_goes_on_to_the_archive(tmp_path: Path) -> None:
     session = Session(clock=clock)
     async with PitrApp(session).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         await pilot.press("end", "enter")
         await until(pilot, lambda: app.wizard.current == "archive")
         assert session.primary_is_down
         assert "primary: down" in screen_text(app)
-        await pilot.press(*str(tmp_path), "enter")
+        await paste(pilot, str(tmp_path))
+        await pilot.press("enter")
         await until(pilot, lambda: session.archive_directory == tmp_path)
         assert "no WAL segments yet" in screen_text(app)
 
 
 async def test_a_step_that_cannot_be_entered_says_why() -> None:
     async with PitrApp(Session(clock=clock)).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         await pilot.press("5")
         await until(pilot, lambda: app.wizard.query_one(Problem).display)
         assert app.wizard.current == "connect"
@@ -175,7 +144,7 @@ async def test_a_step_that_cannot_be_entered_says_why() -> None:
 async def test_steps_are_reached_by_number_by_click_and_back_by_escape(tmp_path: Path) -> None:
     session = Session(clock=clock, primary_is_down=True, archive_directory=tmp_path)
     async with PitrApp(session).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         await pilot.press("2")
         await until(pilot, lambda: app.wizard.current == "archive")
         await pilot.press("escape")
@@ -190,7 +159,7 @@ async def test_steps_are_reached_by_number_by_click_and_back_by_escape(tmp_path:
 
 async def test_digits_go_into_a_field_and_not_to_a_step() -> None:
     async with PitrApp(Session(clock=clock)).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         app.wizard.query_one("#conninfo").focus()
         await pilot.press("1", "2", "?", "q")
         assert app.wizard.query_one("#conninfo").value == "12?q"  # type: ignore[attr-defined]
@@ -200,9 +169,10 @@ async def test_digits_go_into_a_field_and_not_to_a_step() -> None:
 async def test_a_typed_password_is_refused_and_cleared() -> None:
     session = Session(clock=clock)
     async with PitrApp(session).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         app.wizard.query_one("#conninfo").focus()
-        await pilot.press(*"host=x password=hunter2", "enter")
+        await paste(pilot, "host=x password=hunter2")
+        await pilot.press("enter")
         await until(pilot, lambda: app.wizard.query_one(Problem).display)
         text = screen_text(app)
         assert "hunter2" not in text
@@ -212,7 +182,7 @@ async def test_a_typed_password_is_refused_and_cleared() -> None:
 
 async def test_help_has_the_keys_that_hold() -> None:
     async with PitrApp(Session(clock=clock)).run_test(size=LARGE) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpDialog))
         await pilot.pause()
@@ -229,7 +199,7 @@ async def test_help_has_the_keys_that_hold() -> None:
 
 async def test_light_and_dark() -> None:
     async with PitrApp(Session(clock=clock)).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         assert app.theme == DARK
         await pilot.press("ctrl+t")
         assert app.theme == LIGHT
@@ -243,7 +213,7 @@ async def test_outside_text_is_shown_and_never_interpreted(
     monkeypatch.setattr(FakePrimary, "answer", facts(f"/x/{NASTY}"))
     session = Session(clock=clock, database=Database({}), story=Story(NASTY))
     async with PitrApp(session).run_test(size=LARGE) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         await until(pilot, lambda: session.facts is not None)
         app.wizard.panes["connect"].show_problem(PitrError(NASTY, NASTY, NASTY))
         app.wizard.say(NASTY)
@@ -259,7 +229,7 @@ async def test_outside_text_is_shown_and_never_interpreted(
 
 async def test_an_unforeseen_exception_is_shown_and_the_app_lives() -> None:
     async with PitrApp(Session(clock=clock)).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         pane = app.wizard.panes["connect"]
         pane.run_job(lambda emit, cancel: 1 / 0, on_done=lambda _: None, busy="dividing")
         await until(pilot, lambda: isinstance(app.screen, CrashDialog))
@@ -273,7 +243,7 @@ async def test_an_unforeseen_exception_is_shown_and_the_app_lives() -> None:
 
 async def test_escape_cancels_a_job_before_it_leads_back() -> None:
     async with PitrApp(Session(clock=clock)).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         pane = app.wizard.panes["connect"]
         failed: list[PitrError] = []
 
@@ -297,7 +267,7 @@ async def test_quitting_asks_while_a_job_runs_and_lets_it_tidy_up() -> None:
 
     app = PitrApp(Session(clock=clock))
     async with app.run_test(size=SMALL) as pilot:
-        await ready(pilot)
+        await opened(pilot)
         app.wizard.panes["connect"].run_job(job, on_done=lambda _: None, busy="waiting")
         await pilot.press("ctrl+q")
         await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))
@@ -315,7 +285,7 @@ async def test_quitting_asks_while_a_job_runs_and_lets_it_tidy_up() -> None:
 async def test_quitting_with_nothing_at_work_asks_nothing() -> None:
     app = PitrApp(Session(clock=clock))
     async with app.run_test(size=SMALL) as pilot:
-        await ready(pilot)
+        await opened(pilot)
         await pilot.press("ctrl+q")
     assert app.return_value == 0
 
@@ -323,12 +293,13 @@ async def test_quitting_with_nothing_at_work_asks_nothing() -> None:
 async def test_the_palette_has_the_steps(tmp_path: Path) -> None:
     session = Session(clock=clock, primary_is_down=True, archive_directory=tmp_path)
     async with PitrApp(session).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         commands = {command.title for command in app.get_system_commands(app.screen)}
         assert {"3 backups", "5 check", "Help", "Quit"} <= commands
         await pilot.press("ctrl+p")
         await until(pilot, lambda: len(app.screen_stack) == 2)
-        await pilot.press(*"3 backups", "enter")
+        await paste(pilot, "3 backups")
+        await pilot.press("enter")
         await until(pilot, lambda: app.wizard.current == "backups")
 
 
@@ -340,7 +311,7 @@ async def test_a_server_that_appears_is_highlighted_and_asked(
     server = RunningServer(Path("/var/lib/pg"), 1, 5433, "/run/pg", "")
     monkeypatch.setattr(connect, "find_running", lambda: (server,))
     async with PitrApp(Session(clock=clock)).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         await until(pilot, lambda: "primary 18.6" in screen_text(app))
         assert app.wizard.query_one("#servers", OptionList).highlighted == 0
         await pilot.press("enter")
@@ -369,7 +340,7 @@ async def test_a_hasty_enter_does_not_leave_the_preset_primary(
     monkeypatch.setattr(FakePrimary, "facts", slow)
     session = Session(clock=clock, database=Database({"host": "/run/pg"}))
     async with PitrApp(session).run_test(size=SMALL) as pilot:
-        app = await ready(pilot)
+        app = await opened(pilot)
         await until(pilot, lambda: "no connection" in screen_text(app))
         await pilot.press("enter", "enter")
         go_on.set()

@@ -23,7 +23,7 @@ from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.archiving import ArchivingProof, ArchivingStatus
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.repositories.backups import Backup
+from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import ArchiverStatus, Primary, PrimaryFacts, Setting
@@ -210,7 +210,7 @@ class World:
     def read_catalogue(self, directory: Path, archive: Path | None) -> Catalogue:
         """As the backups step's own."""
         read = read_catalogue(self.really(directory), self.really(archive) if archive else None)
-        found = []
+        found: list[Backup | BrokenBackup] = []
         for one in read.found:
             path = directory / one.path.name
             if isinstance(one, Backup):

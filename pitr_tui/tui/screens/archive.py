@@ -387,5 +387,5 @@ Without the screen: pitr archive status --json,  pitr archive enable
         if change is None or not shown:
             return
         need = f"needs a RESTART ({', '.join(change.restart)})" if change.restart else "no restart"
-        title.update(literal(f"Proposed, {need}:"))
+        title.update(literal(f"Proposed for postgresql.auto.conf, {need}:"))
         proposal.update(diff_content(change.diff))

@@ -102,7 +102,7 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             yield Static("backups in", markup=False, classes="field-name")
             yield Input(placeholder="the directory with the base backups", id="directory")
         yield DataTable[Content](id="backups", cursor_type="row", zebra_stripes=False)
-        yield Facts(id="about")
+        yield Facts(id="about", classes="gap-above")
         yield WalTimeline(id="timeline")
         yield Facts(id="gaps")
 
@@ -345,7 +345,9 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             headline.update(literal("! There is no base backup here: no recovery without one"))
         else:
             of_all = f"{len(usable)} of {count_text(len(catalogue.found), 'backup')} usable"
-            headline.update(assemble("Which base backup? ", (f" {of_all}", "$foreground-muted")))
+            headline.update(
+                assemble("Which base backup? ", (f" {of_all}", "not bold $foreground-muted"))
+            )
         self.query_one("#about", Facts).show(self._about(one))
         listing = catalogue.listing
         chosen = one if isinstance(one, Backup) else None

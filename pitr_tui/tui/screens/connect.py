@@ -97,7 +97,7 @@ Without the screen: pitr archive status --json
             markup=False,
             classes="muted",
         )
-        yield Facts(id="facts")
+        yield Facts(id="facts", classes="gap-above")
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -271,7 +271,7 @@ Without the screen: pitr archive status --json
     def _server_row(self, found: Found) -> Content:
         server = found.server
         parts: list[Part] = [
-            ("✓ " if self._is_connected(server) else "  ", "$text-success"),
+            "✓ " if self._is_connected(server) else "  ",
             f"port {server.port:<6}",
         ]
         match found.answer:
@@ -294,7 +294,7 @@ Without the screen: pitr archive status --json
             if self.session.primary_is_down:
                 note = [
                     Fact(
-                        "without the primary",
+                        "no primary",
                         "a recovery is possible from backup and archive; archiving cannot be "
                         "turned on and no backup can be taken",
                         status=Status.WARNING,
@@ -339,5 +339,5 @@ def _place_of(database: Database) -> str:
     host = given.get("host") or "the default socket"
     return (
         f"{host}, port {given.get('port', '5432')}, "
-        f"user {given.get('user', 'by default')}, database {given['dbname']}"
+        f"as {given.get('user', 'the default user')}, database {given['dbname']}"
     )

@@ -30,6 +30,7 @@ from pitr_tui.tui.screens.dialogs import ConfirmDialog, TextDialog
 from pitr_tui.tui.screens.step import StepPane
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.facts import Fact, Facts, check_fact
+from pitr_tui.wording import count_text
 
 _TYPING_PAUSE = 0.4
 _HIGHEST_PORT = 65535
@@ -314,10 +315,11 @@ Without the screen: pitr restore … --dry-run
             verdict.update(literal("● there is no plan yet", "$text-warning"))
             summary.show([])
             return
+        named = [check.name for check in checked.checks if check.status is checked.worst]
         words = {
             Status.OK: ("● can go on", "$text-success"),
-            Status.WARNING: ("● go on, with warnings", "$text-warning"),
-            Status.FAILURE: ("● refused", "$text-error"),
+            Status.WARNING: (f"● go on, with {count_text(len(named), 'warning')}", "$text-warning"),
+            Status.FAILURE: (f"● refused: {', '.join(named)}", "$text-error"),
         }
         verdict.update(assemble("Can we get there?   ", words[checked.worst]))
         summary.show(_summary(checked.plan))

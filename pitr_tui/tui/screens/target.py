@@ -99,7 +99,7 @@ Without the screen: pitr restore --target-time … | --target-xid … | --target
     def body(self) -> ComposeResult:
         yield Static("", markup=False, classes="question", id="headline")
         yield OptionList(id="kinds")
-        with Horizontal(classes="field", id="field-row"):
+        with Horizontal(classes="field gap-above", id="field-row"):
             yield Static("", markup=False, classes="field-name", id="field-name")
             yield TargetInput(id="value")
         with Horizontal(classes="field", id="side-row"):
@@ -108,7 +108,7 @@ Without the screen: pitr restore --target-time … | --target-xid … | --target
         with Horizontal(classes="field"):
             yield Static("then", markup=False, classes="field-name")
             yield Choice(_ACTIONS, id="action")
-        yield Facts(id="echo")
+        yield Facts(id="echo", classes="gap-above")
 
     # What is.
 
@@ -130,7 +130,8 @@ Without the screen: pitr restore --target-time … | --target-xid … | --target
         owner = "the server's zone" if self.session.facts is not None else "no server to ask"
         self.query_one("#headline", Static).update(
             assemble(
-                "Where shall it stop?   ", (f"times are in {name}, {owner}", "$foreground-muted")
+                "Where shall it stop?   ",
+                (f"times are in {name}, {owner}", "not bold $foreground-muted"),
             )
         )
         self._judge()

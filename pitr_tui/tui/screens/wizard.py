@@ -72,7 +72,7 @@ class Stepper(Static):
             behind_current = here
         if behind_current:
             row += literal("▌", "$primary")
-        self.update(row)
+        self.update(row, layout=False)
 
     def on_click(self, event: events.Click) -> None:
         for start, end, name in self._spans:
@@ -170,7 +170,7 @@ class WizardScreen(Screen[None]):
     def say(self, text: str) -> None:
         """Fill the line above the footer."""
         sign = "▸ " if text else ""
-        self.query_one(NextLine).update(assemble((sign, "$text-accent"), text))
+        self.query_one(NextLine).update(assemble((sign, "$text-accent"), text), layout=False)
 
     def _header_line(self) -> None:
         session = self.session
@@ -187,7 +187,8 @@ class WizardScreen(Screen[None]):
         self.query_one("#header-line", Static).update(
             assemble(
                 ("pitr  ", "bold $text-accent"), f"{shown:<{room}} ", (clock, "$foreground-muted")
-            )
+            ),
+            layout=False,
         )
 
     def on_resize(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 from textual.widgets import DataTable
@@ -22,24 +22,43 @@ def cell(value: object) -> Text:
     return Text(visible(cut))
 
 
-class ContentsTable(DataTable[Text]):
+class _Grid(DataTable[Text]):
+    """A table that is filled at once.
+
+    Its columns get their widths here: those that Textual finds out by itself it may find out
+    after it has drawn the header, which then stays as it was (8.2.8).
+    """
+
+    def fill(self, names: Sequence[Text], rows: Sequence[Sequence[Text]]) -> None:
+        """Have exactly these columns and rows."""
+        self.clear(columns=True)
+        for place, name in enumerate(names):
+            cells = (name, *(row[place] for row in rows))
+            self.add_column(name, width=max(one.cell_len for one in cells))
+        for row in rows:
+            self.add_row(*row)
+
+
+class ContentsTable(_Grid):
     """Every table with its rows here and in the primary."""
 
     def __init__(self) -> None:
         super().__init__(id="tables", cursor_type="row", zebra_stripes=True, classes="gap-above")
 
-    def on_mount(self) -> None:
-        for name in _COLUMNS:
-            self.add_column(Text(name))
-
     def show(self, contents: Iterable[Contents]) -> None:
         """Show exactly these, with the cursor where it was."""
         at = self.cursor_row
-        self.clear()
-        for one in contents:
-            for database, name, here, there, remark in table_rows(one):
-                numbers = (Text(number, justify="right") for number in (here, there))
-                self.add_row(cell(database), cell(name), *numbers, cell(remark))
+        rows = [
+            (
+                cell(database),
+                cell(name),
+                *(Text(number, justify="right") for number in (here, there)),
+                cell(remark),
+            )
+            for one in contents
+            for database, name, here, there, remark in table_rows(one)
+        ]
+        self.fill([Text(name) for name in _COLUMNS], rows)
         self.move_cursor(row=at)
 
     @property
@@ -50,7 +69,7 @@ class ContentsTable(DataTable[Text]):
         return "postgres"
 
 
-class AnswerTable(DataTable[Text]):
+class AnswerTable(_Grid):
     """What a query gave; hidden while there is nothing."""
 
     def __init__(self) -> None:
@@ -59,10 +78,6 @@ class AnswerTable(DataTable[Text]):
 
     def show(self, answer: Answer | None) -> None:
         """Show an answer, or nothing any more."""
-        self.clear(columns=True)
         self.display = answer is not None and bool(answer.columns)
-        if answer is not None:
-            for column in answer.columns:
-                self.add_column(cell(column))
-            for row in answer.rows:
-                self.add_row(*(cell(value) for value in row))
+        columns, rows = (answer.columns, answer.rows) if answer is not None else ((), [])
+        self.fill([cell(one) for one in columns], [[cell(value) for value in row] for row in rows])

@@ -23,18 +23,22 @@ STYLES = {
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A name with its value. `note` follows it, muted; `status` puts a sign before it."""
+    """A name with its value. `note` follows it, muted; `status` puts a sign before it.
+
+    `hint` says on a line of its own what to try.
+    """
 
     name: str
     value: str
     note: str = ""
     status: Status | None = None
+    hint: str = ""
 
 
 def check_fact(check: CheckDone) -> Fact:
     """A check as a row: what was seen, and the hint where it did not come out well."""
-    hint = f"try: {check.hint}" if check.hint and check.status is not Status.OK else ""
-    return Fact(check.name, check.evidence, hint, check.status)
+    hint = check.hint if check.status is not Status.OK else ""
+    return Fact(check.name, check.evidence, status=check.status, hint=hint)
 
 
 class FactRow(Horizontal):
@@ -50,6 +54,8 @@ class FactRow(Horizontal):
 
     def show(self, fact: Fact) -> None:
         """Draw another fact in this row."""
+        if fact == self._fact:
+            return
         self._fact = fact
         for part in self.query(".fact-name").results(Static):
             part.update(self._name_content())
@@ -57,21 +63,23 @@ class FactRow(Horizontal):
             part.update(self._value_content())
 
     def _name_content(self) -> Content:
-        sign: Part = "  "
-        if self._fact.status is not None:
-            sign = (f"{SIGNS[self._fact.status]} ", STYLES[self._fact.status])
-        return assemble(sign, (self._fact.name, "$foreground-muted"))
+        status = self._fact.status
+        if status is None or status is Status.OK:
+            sign: Part = ("✓ ", STYLES[Status.OK]) if status else "  "
+            return assemble(sign, (self._fact.name, "$foreground-muted"))
+        return assemble((f"{SIGNS[status]} {self._fact.name}", STYLES[status]))
 
     def _value_content(self) -> Content:
         note = (f"  {self._fact.note}", "$foreground-muted") if self._fact.note else ""
-        return assemble(self._fact.value, note)
+        hint = assemble(("\ntry: ", "bold"), self._fact.hint) if self._fact.hint else ""
+        return assemble(self._fact.value, note, hint)
 
 
 class Facts(Vertical):
     """Rows that are reused when the facts are shown again."""
 
-    def __init__(self, id: str | None = None) -> None:  # noqa: A002 - Textual's name
-        super().__init__(id=id, classes="facts")
+    def __init__(self, id: str | None = None, classes: str = "") -> None:  # noqa: A002
+        super().__init__(id=id, classes=f"facts {classes}")
 
     def show(self, facts: Sequence[Fact]) -> None:
         """Show exactly these facts."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from textual.content import Content
 from textual.widgets import Static
 
 from pitr_tui.recovery.events import Progress
@@ -36,6 +37,7 @@ class JobLine(Static):
         self._cancel_hint = ""
         self._progress: Progress | None = None
         self._stopping = False
+        self._drawn: Content | None = None
 
     def begin(self, what: str, cancel_hint: str = "esc cancels") -> None:
         """Show a new job."""
@@ -75,4 +77,7 @@ class JobLine(Static):
             parts.append(f"  {duration_text(seconds)}")
         if self._cancel_hint and not self._stopping:
             parts.append((f"  {self._cancel_hint}", "$foreground-muted"))
-        self.update(assemble(*parts))
+        content = assemble(*parts)
+        if self._drawn is None or not content.is_same(self._drawn):
+            self._drawn = content
+            self.update(content, layout=False)
