@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pitr_tui.tui.session import Session
 
 DARK, LIGHT = "textual-dark", "textual-light"
+_INTERRUPTED = 130  # the exit code of a command that a signal ended
 _TIDY_UP_SECONDS = 20.0
 _POLL_SECONDS = 0.05
 
@@ -69,7 +70,7 @@ class PitrApp(App[int]):
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGHUP):
             try:
-                loop.add_signal_handler(number, self._leave)
+                loop.add_signal_handler(number, self._leave, _INTERRUPTED)
             except (ValueError, RuntimeError, NotImplementedError):
                 return  # not in the main thread, as in a test: whoever runs us handles signals
 
@@ -112,8 +113,8 @@ class PitrApp(App[int]):
             decided,
         )
 
-    def _leave(self) -> None:
-        """Cancel every job, let them tidy up for a while, then exit."""
+    def _leave(self, code: int = 0) -> None:
+        """Cancel every job, let them tidy up for a while, then exit with `code`."""
         if self._leaving:
             return
         self._leaving = True
@@ -121,7 +122,7 @@ class PitrApp(App[int]):
         for bridge in bridges:
             bridge.cancel()
         if not any(bridge.running for bridge in bridges):
-            self.exit(0)
+            self.exit(code)
             return
         self.wizard.say("stopping what is running, then leaving …")
         deadline = asyncio.get_running_loop().time() + _TIDY_UP_SECONDS
@@ -129,6 +130,6 @@ class PitrApp(App[int]):
         def look() -> None:
             over = asyncio.get_running_loop().time() > deadline
             if over or not any(bridge.running for bridge in bridges):
-                self.exit(0)
+                self.exit(code)
 
         self.set_interval(_POLL_SECONDS, look)

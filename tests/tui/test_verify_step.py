@@ -31,6 +31,7 @@ from tests.tui.scenes import (
     paste,
     screen_text,
     settled,
+    until,
 )
 
 NASTY = "[/] [b]x[/b] \x1b[31m"
@@ -151,6 +152,8 @@ async def test_throwing_away_and_what_is_left_to_do(monkeypatch: pytest.MonkeyPa
         assert pane.session.run is None
         assert not pane.query_one("#query", Input).is_on_screen
         assert pane.next_action() == "choose another target"
+        await pilot.press("enter")
+        await until(pilot, lambda: "Where shall it stop?" in screen_text(pilot.app))
 
 
 async def test_what_cannot_be_thrown_away_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ async def test_a_preset_primary_is_asked_at_once() -> None:
         await until(pilot, lambda: session.facts is not None)
         await until(pilot, lambda: "7711009236814082698" in screen_text(app))
         text = screen_text(app)
-        assert "local:5433 ▸ 18.6 ▸ primary: up" in text
+        assert "local:5433 ▸ 18.6 ▸ primary: seen " in text
         assert "open for writing" in text
         assert "1 connect ✓" in text
 

@@ -174,8 +174,9 @@ class World:
             for name, made in {
                 f"{_SCREENS}.connect.find_running": lambda: SERVERS,
                 f"{_SCREENS}.archive.look_at": self.look_at,
-                f"{_SCREENS}.backups.read_catalogue": self.read_catalogue,
+                # The target step first: it takes its name from the backups step when imported.
                 f"{_SCREENS}.target.read_catalogue": self.read_catalogue,
+                f"{_SCREENS}.backups.read_catalogue": self.read_catalogue,
                 f"{_SCREENS}.plan.check_plan": self.check_plan,
                 f"{_SCREENS}.plan.installation_for": lambda version: programs,
                 f"{_SCREENS}.plan.server_user": _postgres,

@@ -122,10 +122,9 @@ class StepPane(Vertical):
                 target = self.query_one(self.first_focus)
             except NoMatches:
                 target = None
-        if target is None or not target.focusable:
-            target = next((child for child in self.query("*") if child.focusable), None)
-        if target is not None:
-            target.focus(scroll_visible=False)
+        if target is None or not _can_be_seen(target):
+            target = next((child for child in self.query("*") if _can_be_seen(child)), None)
+        self.screen.set_focus(target, scroll_visible=False)
 
     def changed(self) -> None:
         """Tell the wizard that the session, or what can be done next, is different now."""
@@ -232,3 +231,9 @@ class StepPane(Vertical):
                 self.app.push_screen(CrashDialog(bridge.name, error))
             case None:
                 pass
+
+
+def _can_be_seen(widget: Widget) -> bool:
+    """Whether a widget can take keys: one that is hidden would swallow them."""
+    shown = all(one.display for one in widget.ancestors_with_self if isinstance(one, Widget))
+    return widget.focusable and shown

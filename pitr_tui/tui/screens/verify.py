@@ -254,6 +254,8 @@ Without the screen: psql, as the command at the bottom shows.
         self._tables.show(self._contents.values())
         self._draw()
         self.refresh_bindings()
+        self.changed()
+        self.take_focus()
 
     def action_copy_command(self) -> None:
         if self.session.secondary is not None:

@@ -179,7 +179,8 @@ class WizardScreen(Screen[None]):
         if session.facts is not None and session.database is not None:
             parts.append(_name_of(session.database.parameters))
             parts.append(str(session.facts.version))
-            state = "standby" if session.facts.in_recovery else "primary: up"
+            seen = f"{session.facts.clock.astimezone(UTC):%H:%M}"
+            state = f"{'standby' if session.facts.in_recovery else 'primary'}: seen {seen}"
         clock = f"{session.clock().astimezone(UTC):%H:%M:%S} UTC"
         left = " ▸ ".join([*parts[1:], state])
         room = max(0, self.app.size.width - 2 - len(clock) - 7)
