@@ -8,7 +8,7 @@ import shutil
 import threading
 
 from pitr_tui.cli.output import Output
-from pitr_tui.cli.signals import ignore_signals
+from pitr_tui.cli.signals import cancelling, ignore_signals
 from pitr_tui.cli.wizard import demo_wizard, require_terminal
 from pitr_tui.errors import UsageError
 from pitr_tui.lab.demo import DemoResult, run_demo
@@ -36,7 +36,8 @@ def demo(parsed: argparse.Namespace, output: Output) -> int:
     try:
         if parsed.tui:
             return demo_wizard(tutorial)
-        result = run_demo(tutorial, lambda stamped: output.fact(to_json(stamped)), cancel)
+        with cancelling(cancel):
+            result = run_demo(tutorial, lambda stamped: output.fact(to_json(stamped)), cancel)
         secondary = result.secondary
         _report(result, output)
         if parsed.keep:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import threading
 
 from pitr_tui.cli.output import Output
+from pitr_tui.cli.signals import cancelling
 from pitr_tui.errors import UsageError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.moment import parse_moment, zone_named
@@ -65,8 +67,10 @@ def restore(parsed: argparse.Namespace, output: Output) -> int:
     if parsed.dry_run:
         return 0
     journal = Journal.create(lambda stamped: _tell(stamped, output))
+    cancel = threading.Event()
     try:
-        recover(plan, journal)
+        with cancelling(cancel):
+            recover(plan, journal, cancel)
     finally:
         journal.close()
         output.say(f"  the record of this run: {journal.directory}")

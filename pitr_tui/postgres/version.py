@@ -115,10 +115,6 @@ class PostgresVersion:
     def switch_wal_function(self) -> str:
         return "pg_switch_wal" if self.number >= 100000 else "pg_switch_xlog"
 
-    @property
-    def walfile_name_function(self) -> str:
-        return "pg_walfile_name" if self.number >= 100000 else "pg_xlogfile_name"
-
     # How recovery is asked for.
 
     @property
@@ -133,11 +129,6 @@ class PostgresVersion:
     @property
     def fails_when_target_unreached(self) -> bool:
         """From 13 an unreached target is FATAL; before, the server silently promotes."""
-        return self.number >= 130000
-
-    @property
-    def promotes_while_paused(self) -> bool:
-        """Up to 12 `pg_ctl promote` is ignored while replay is paused at its target."""
         return self.number >= 130000
 
     @property
@@ -166,6 +157,11 @@ class PostgresVersion:
         return self.number >= 150000
 
     @property
+    def has_statistics_files(self) -> bool:
+        """`stats_temp_directory`, which a copied configuration shares with the primary."""
+        return self.number < 150000
+
+    @property
     def has_archive_library(self) -> bool:
         return self.number >= 150000
 
@@ -175,18 +171,9 @@ class PostgresVersion:
         return "scram-sha-256" if self.number >= 140000 else "md5"
 
     @property
-    def writes_manifest(self) -> bool:
-        """Whether pg_basebackup gives a backup_manifest."""
-        return self.number >= 130000
-
-    @property
     def tar_backup_streams_wal(self) -> bool:
         """Whether pg_basebackup can join tar format with streamed WAL."""
         return self.number >= 100000
-
-    @property
-    def has_initdb_wal_segsize(self) -> bool:
-        return self.number >= 110000
 
 
 def version_of_magic(magic: int) -> str | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import threading
 import time
@@ -13,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
-from pitr_tui.postgres.quote import shell_command, visible
+from pitr_tui.postgres.quote import conninfo_value, shell_command, visible
 from pitr_tui.recovery.events import Progress
-from pitr_tui.recovery.place import TABLESPACES, require_empty
+from pitr_tui.recovery.place import TABLESPACES, remove, require_empty
 from pitr_tui.repositories.backups import Backup, BackupFormat, open_backup
 from pitr_tui.servers.installation import tool_path
 from pitr_tui.servers.primary import PrimaryFacts
@@ -66,6 +65,12 @@ class BackupOrder:
             self.label,
             "--progress",
             "--no-password",
+            "--dbname",
+            " ".join(
+                f"{key}={conninfo_value(str(value))}"
+                for key, value in self.database.parameters.items()
+                if key != "password"
+            ),
         ]
         if self.compress:
             command.append("--gzip")
@@ -77,11 +82,7 @@ class BackupOrder:
 
     def describe(self) -> str:
         """The command as a person would type it."""
-        target = self.database.parameters
-        prefix = [
-            f"PG{key.upper()}={target[key]}" for key in ("host", "port", "user") if key in target
-        ]
-        return shell_command([*prefix, *self.command()])
+        return shell_command(self.command())
 
 
 def take_backup(order: BackupOrder, cancel: threading.Event | None = None) -> Iterator[Progress]:
@@ -102,16 +103,26 @@ def take_backup(order: BackupOrder, cancel: threading.Event | None = None) -> It
             ) from error
     try:
         yield from _run(command, order, cancel)
+        _require_same_cluster(order)
     except BaseException:
-        shutil.rmtree(order.destination, ignore_errors=True)
-        if was_there:
-            order.destination.mkdir(mode=0o700)
+        remove(order.destination, keep_directory=was_there)
         raise
 
 
 def finished_backup(order: BackupOrder) -> Backup:
     """The backup that was taken, read back from its files. Raises PitrError."""
     return open_backup(order.destination)
+
+
+def _require_same_cluster(order: BackupOrder) -> None:
+    """Raises PitrError when the backup is of another cluster than the one that was looked at."""
+    taken = finished_backup(order).system_identifier
+    if taken != order.facts.system_identifier:
+        raise PitrError(
+            "the backup was taken from another cluster",
+            f"its system identifier is {taken}, the primary's {order.facts.system_identifier}",
+            "name host, port and user in the connection",
+        )
 
 
 def _run(
@@ -122,7 +133,7 @@ def _run(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        env={**clean_environment(), **_libpq_environment(order.database)},
+        env=_environment(order.database),
         start_new_session=True,
     )
     assert process.stderr is not None  # noqa: S101 - asked for a line above
@@ -154,20 +165,9 @@ def _run(
         )
 
 
-def _libpq_environment(database: Database) -> dict[str, str]:
-    """The connection as libpq's variables: a password never stands on a command line."""
-    kept = {key: value for key, value in os.environ.items() if key in _SECRETS}
-    names = {
-        "host": "PGHOST",
-        "port": "PGPORT",
-        "user": "PGUSER",
-        "password": "PGPASSWORD",
-        "sslmode": "PGSSLMODE",
-        "passfile": "PGPASSFILE",
-    }
-    return kept | {
-        names[key]: str(value) for key, value in database.parameters.items() if key in names
-    }
-
-
-_SECRETS = ("PGPASSWORD", "PGPASSFILE", "PGHOST", "PGPORT", "PGUSER", "PGSSLMODE", "PGSERVICE")
+def _environment(database: Database) -> dict[str, str]:
+    """Our environment with libpq's variables: a password never stands on a command line."""
+    libpq = {key: value for key, value in os.environ.items() if key.startswith("PG")}
+    if "password" in database.parameters:
+        libpq["PGPASSWORD"] = str(database.parameters["password"])
+    return {**libpq, **clean_environment()}

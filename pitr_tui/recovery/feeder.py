@@ -88,6 +88,8 @@ class WalSource:
         Raises PitrError when it is there and cannot be delivered whole, OSError when
         `place` cannot be written.
         """
+        if is_segment(name) and not self._is_on_the_way(name):
+            return None
         path = self.archive.find(name)
         if path is None:
             return None
@@ -95,6 +97,27 @@ class WalSource:
         if is_segment(name):
             self._check(WalSegment.parse(name, self.start.size), place, size)
         return size
+
+    def _is_on_the_way(self, name: str) -> bool:
+        """Whether the history runs through a segment. Raises PitrError where it leaves within.
+
+        PostgreSQL falls back to the parent's segments, and would replay what its own branch
+        never had: a segment of the parent behind the fork counts as absent, and the one with
+        the fork in it is no substitute for the child's copy.
+        """
+        segment = WalSegment.parse(name, self.start.size)
+        for fork in self.history.forks:
+            within = segment.start < fork.switch_lsn < segment.end
+            if fork.parent != segment.timeline or not within:
+                continue
+            child = segment.on(self.history.owner(segment.end))
+            if self.archive.find(child.name) is None:
+                raise PitrError(
+                    f"segment {name} goes on behind the fork at {fork.switch_lsn}",
+                    f"timeline {child.timeline} needs its own copy, {child.name}, and that is not "
+                    "in the archive",
+                )
+        return self.history.passes(segment.timeline, segment.start, segment.end)
 
     def _check(self, segment: WalSegment, place: Path, size: int) -> None:
         problem = None
@@ -173,7 +196,7 @@ class WalFeeder:
 
     def stop(self) -> None:
         """End the threads; what they were reading is given up."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _keep_heartbeat(self) -> None:
         now = time.monotonic()
@@ -182,12 +205,12 @@ class WalFeeder:
             self.user.write_file(self.directory / "heartbeat", f"{now:.3f}\n")
 
     def _take_questions(self) -> None:
-        for question in (self.directory / "asked").iterdir():
-            question.unlink()
-            self._asked.add(question.name)
-            self._start(question.name)
-            if is_segment(question.name):
-                asked = WalSegment.parse(question.name, self.source.start.size)
+        """A question stays until it is answered, so that none can be missed."""
+        self._asked = {question.name for question in (self.directory / "asked").iterdir()}
+        for name in self._asked:
+            self._start(name)
+            if is_segment(name):
+                asked = WalSegment.parse(name, self.source.start.size)
                 self._next = max(self._next, asked.number)
 
     def _read_ahead(self) -> None:
@@ -236,10 +259,10 @@ class WalFeeder:
                 self._answer(name, "absent" if absent else "failed")
                 if absent:
                     self._absent.add(name)
-            self._asked.discard(name)
             yield event
 
     def _answer(self, name: str, word: str) -> None:
+        (self.directory / "asked" / name).unlink(missing_ok=True)
         self.user.write_file(self.directory / "answers" / name, f"{word}\n")
 
     def _stage(self, name: str, patient: bool) -> Event:

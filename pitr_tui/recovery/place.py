@@ -113,7 +113,9 @@ class Copy:
             if entry.is_symlink() and source.name == "pg_tblspc":
                 to.symlink_to(Path("..") / TABLESPACES / entry.name)
                 to = self._tablespace_place(entry.name)
-                yield from self._copy_tree(path.resolve(strict=True), to)
+                # The links of a backup that was moved still lead to where it was taken.
+                own = self.backup.path / TABLESPACES / entry.name
+                yield from self._copy_tree(own if own.is_dir() else path.resolve(strict=True), to)
             elif entry.is_dir():
                 self.user.make_directory(to)
                 yield from self._copy_tree(path, to)

@@ -144,6 +144,7 @@ class RecoveryPlan:
             "ident_file": str(self.destination / OWN_DIRECTORY / "pg_ident.conf"),
             "external_pid_file": str(self.destination / OWN_DIRECTORY / "postmaster.pid"),
             "ssl": "off",
+            "unix_socket_group": "",
             "huge_pages": "try",
             "logging_collector": "off",
             "log_destination": "stderr",
@@ -158,6 +159,9 @@ class RecoveryPlan:
             settings["max_logical_replication_workers"] = "0"
         if version.has_wal_receiver_settings:
             settings |= {"primary_conninfo": "", "primary_slot_name": ""}
+            settings["recovery_min_apply_delay"] = "0"
+        if version.has_statistics_files:
+            settings["stats_temp_directory"] = "pg_stat_tmp"
         if version.has_archive_library:
             settings["archive_library"] = ""
         if version.has_startup_progress:

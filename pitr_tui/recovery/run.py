@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pitr_tui.errors import CancelledError, PitrError
 from pitr_tui.postgres.conf import without_block
@@ -38,6 +40,7 @@ from pitr_tui.servers.logfile import LogFile
 
 _TICK = 0.02
 _ASK_EVERY = 0.4
+_AIM_SECONDS = 60
 _SETTLE_SECONDS = 30
 
 
@@ -58,6 +61,8 @@ class _Run:
     view: RunView = field(default_factory=RunView)
     server: LocalServer = field(init=False)
     destination_was_there: bool = field(init=False)
+    made: list[Path] = field(default_factory=list, init=False)
+    aimed: tuple[float, Lsn | None] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         self.server = self.plan.server
@@ -77,12 +82,10 @@ class _Run:
                 files_and_commands=plan.render(),
             )
         )
-        mine = False
         try:
             with self.step(Step.PLACE):
                 place.require_empty(plan.destination)
                 place.require_apart(plan.destination, plan.backup.path, plan.archive.directory)
-                mine = True
                 self.make_place()
             with self.step(Step.COPY):
                 copy = place.Copy(plan.backup, plan.destination, plan.user, self.check_cancel)
@@ -95,7 +98,7 @@ class _Run:
             self.check_cancel()
             self.emit(finished)
         except BaseException as error:
-            self.give_up(error, mine)
+            self.give_up(error)
             raise
         return self.view
 
@@ -126,15 +129,20 @@ class _Run:
                 plan.destination.chmod(0o700)
                 plan.user.own(plan.destination)
             else:
-                plan.user.make_directory(plan.destination)
-            plan.user.make_directory(plan.destination / OWN_DIRECTORY)
-            plan.user.make_directory(plan.socket_directory)
+                self.make(plan.destination)
+            self.make(plan.destination / OWN_DIRECTORY)
+            self.make(plan.socket_directory)
         except OSError as error:
             raise PitrError(
                 "the destination cannot be prepared",
                 f"{error.filename or plan.destination}: {error.strerror}",
                 "choose a place that you may write to",
             ) from error
+
+    def make(self, directory: Path) -> None:
+        """A directory that was not there; only what we made is removed after a failure."""
+        self.plan.user.make_directory(directory)
+        self.made.append(directory)
 
     def write_files(self) -> None:
         try:
@@ -220,8 +228,12 @@ class _Run:
         """The end of the way as far as it can be known: the target, or what is archived."""
         if isinstance(self.plan.target, AtLsn):
             return self.plan.target.lsn
-        last = self.plan.source.last_reachable()
-        return last.end if last else None
+        if self.aimed is None or time.monotonic() - self.aimed[0] > _AIM_SECONDS:
+            last = None
+            with suppress(PitrError):  # an archive that is away for a moment is the feeder's affair
+                last = self.plan.source.last_reachable()
+            self.aimed = (time.monotonic(), last.end if last else None)
+        return self.aimed[1]
 
     def look(self) -> RunFinished:
         """Ask the secondary itself, and tell the evidence. Raises PitrError against the plan."""
@@ -268,18 +280,18 @@ class _Run:
                     raise
             time.sleep(_TICK)
 
-    def give_up(self, error: BaseException, mine: bool) -> None:
+    def give_up(self, error: BaseException) -> None:
         """Stop the secondary and take away what this run made, then tell."""
-        left = ""
-        if mine:
-            try:
+        left = f"nothing: {self.plan.destination} is as it was before"
+        try:
+            if self.made:
                 self.server.stop()
                 place.remove(self.plan.destination, keep_directory=self.destination_was_there)
-                if self.plan.socket_directory.exists():
-                    self.plan.socket_directory.rmdir()
-                left = f"nothing: {self.plan.destination} is as it was before"
-            except PitrError as problem:
-                left = f"{problem.what}: {problem.why}"
+            for directory in self.made:
+                if directory.is_dir():  # the socket's, where it lies elsewhere
+                    shutil.rmtree(directory)
+        except (PitrError, OSError) as problem:
+            left = str(problem)
         told = error if isinstance(error, PitrError) else PitrError(repr(error))
         with suppress(PitrError):  # the journal itself may be what failed
             cancelled = isinstance(error, CancelledError)

@@ -18,6 +18,7 @@ from pitr_tui.recovery.state import RunState, RunView
 from pitr_tui.recovery.verify import ServerState
 from pitr_tui.wording import count_text
 
+_DAMAGE = (Kind.CHECKSUM, Kind.BAD_PAGE, Kind.FOREIGN_SYSTEM, Kind.WRONG_SIZE)
 _CONSEQUENCES = (Kind.FETCH_FATAL, Kind.STARTUP_FAILED)
 
 
@@ -114,6 +115,13 @@ def _gap(plan: RecoveryPlan, view: RunView) -> PitrError | None:
     """Without a target: is there WAL in the archive that the server never got to?"""
     if not isinstance(plan.target, Latest) or view.redo_done is None:
         return None
+    damage = [seen for seen in view.failures if seen.kind in _DAMAGE]
+    if damage:
+        return PitrError(
+            "the recovery ended at damaged WAL",
+            f"{explain(damage[0])} It opened at {view.redo_done}.",
+            "what follows there is lost unless another copy of that segment is found",
+        )
     reached = int(view.redo_done) // plan.backup.segment_size
     beyond = [held.name for number, held in sorted(plan.source.held().items()) if number > reached]
     if not beyond:

@@ -23,6 +23,8 @@ from pitr_tui.storage.compression import SUFFIXES, open_plain, plain_name, read_
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
 
 _SUBDIRECTORY = re.compile(r"[0-9A-F]{8}(?:[0-9A-F]{8})?")
+# Files beside a segment that do not hold it: unfinished ones and a backup's history.
+_NOT_THE_SEGMENT = re.compile(r"(partial|part|tmp|pitr|[0-9A-F]{8}\.backup)(\..*)?")
 _CHUNK = 1 << 20
 _SMALL_FILE = 1 << 20
 
@@ -108,7 +110,26 @@ class WalArchive:
                     raise self._unreadable(error) from error
                 return path
         self._require_readable()
+        self._require_no_other_form(name)
         return None
+
+    def _require_no_other_form(self, name: str) -> None:
+        """Raises PitrError for a file that may hold `name` in a form that we cannot read."""
+        for directory in self._places(name):
+            try:
+                entries = list(os.scandir(directory))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise self._unreadable(error) from error
+            for entry in entries:
+                ending = entry.name.removeprefix(f"{name}.")
+                if ending != entry.name and not _NOT_THE_SEGMENT.fullmatch(ending):
+                    raise PitrError(
+                        f"{entry.name} is in the archive in a form that cannot be read",
+                        f"known endings are {', '.join(one for one in SUFFIXES if one)}",
+                        "unpack it, or recompress it in one of these forms",
+                    )
 
     def history(self, timeline: TimelineId) -> TimelineHistory:
         """The history of a timeline; timeline 1 has none. Raises PitrError when absent."""

@@ -186,7 +186,12 @@ def socket_place(preferred: Path) -> Path:
     The short one is always the same for the same place. Whoever makes it has to make it
     new, with mode 0700: in /tmp a directory that is there already may be anybody's.
     """
-    if len(os.fsencode(preferred / ".s.PGSQL.65535")) <= _SOCKET_PATH_LIMIT:
+    name = os.fsencode(preferred / ".s.PGSQL.65535")
+    try:
+        plain = b"," not in name and bool(name.decode())  # libpq takes a comma for a list
+    except UnicodeDecodeError:
+        plain = False
+    if plain and len(name) <= _SOCKET_PATH_LIMIT:
         return preferred
     mark = hashlib.sha256(os.fsencode(preferred)).hexdigest()[:12]
     return Path("/tmp") / f"pitr-{mark}"  # noqa: S108 - see above

@@ -20,10 +20,11 @@ class LogFile:
 
         A line longer than 1 MiB is given in pieces.
         """
-        data = self._file.read(_CHUNK)
-        if not data:
-            return []
-        *whole, self._rest = (self._rest + data).split(b"\n")
+        whole: list[bytes] = []
+        while not whole and (data := self._file.read(_CHUNK)):
+            *whole, self._rest = (self._rest + data).split(b"\n")
+            if len(self._rest) > _LONGEST_LINE:
+                break
         if len(self._rest) > _LONGEST_LINE:
             whole.append(self._rest)
             self._rest = b""

@@ -52,7 +52,15 @@ def running_pid(data_directory: Path) -> int | None:
         return pid
     except (OSError, ValueError):
         return None
-    return pid
+    return pid if _works_in(pid, data_directory) else None
+
+
+def _works_in(pid: int, data_directory: Path) -> bool:
+    """Whether a process is this directory's postmaster: its number may be another's by now."""
+    try:
+        return (Path("/proc") / str(pid) / "cwd").resolve() == data_directory.resolve()
+    except OSError:  # no /proc here, or not ours to look at
+        return True
 
 
 def clean_environment() -> dict[str, str]:

@@ -35,7 +35,7 @@ def parse_conninfo(conninfo: str) -> dict[str, str]:
     except psycopg2.ProgrammingError as error:
         raise PitrError(
             "the connection string cannot be read",
-            str(error).strip(),
+            "it is not in one of libpq's two forms",
             "write it as host=... port=... dbname=... or as postgresql://...",
         ) from error
 

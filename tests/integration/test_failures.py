@@ -283,3 +283,50 @@ def test_destination_inside_of_what_is_only_read_is_refused(world: World) -> Non
         with pytest.raises(RefusedError, match="inside of"):
             run(plan)
         assert not plan.destination.exists()
+
+
+@majors("12", "18")
+def test_damage_in_the_last_segment_is_no_success(world: World) -> None:
+    archive = world.copy_archive("bitten")
+    path = archive / WalSegment.at(world.marks[4].lsn, TimelineId(1)).name
+    data = bytearray(path.read_bytes())
+    data[(int(world.marks[3].lsn) % len(data)) + 40] ^= 0xFF
+    path.write_bytes(data)
+    try:
+        assert_fails(world.plan(Latest(), archive=archive))
+    finally:
+        shutil.rmtree(archive)
+
+
+@majors("12", "18")
+def test_segments_in_an_unknown_form_are_not_absent(world: World) -> None:
+    archive = world.copy_archive("packed")
+    path = archive / WalSegment.at(world.marks[4].lsn, TimelineId(1)).name
+    path.rename(path.with_name(path.name + ".lz4"))
+    try:
+        assert_fails(world.plan(Latest(), archive=archive), "form that cannot be read")
+    finally:
+        shutil.rmtree(archive)
+
+
+@pytest.mark.parametrize("own_world", ["12", "18"], indirect=True)
+def test_settings_of_the_primary_do_not_reach_the_secondary(own_world: World) -> None:
+    server = own_world.server
+    for name, value in {
+        "recovery_min_apply_delay": "1h",
+        "synchronous_standby_names": "nobody",
+        "archive_command": "false",
+        "recovery_target_name": "left over",
+    }.items():
+        with server.database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SET synchronous_commit = local")
+            cursor.execute(f"ALTER SYSTEM SET {name} = %s", [value])
+    backup = own_world.directory / "later"
+    own_world.take_backup(backup)
+    result = run(own_world.plan(Immediate(), TargetAction.PROMOTE, backup=backup))
+    try:
+        result.server.database.rows("INSERT INTO t VALUES (100)")
+        shown = result.server.database.row("SHOW archive_mode")
+        assert shown == ("off",)
+    finally:
+        result.server.stop()

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pitr_tui.postgres.conf import settings_block
 from pitr_tui.postgres.lsn import Lsn
+from pitr_tui.postgres.quote import conf_value
 from pitr_tui.postgres.target import Latest, RecoveryTarget, TargetAction
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.backup import BackupOrder, finished_backup, take_backup
@@ -98,7 +98,8 @@ class World:
             "timezone": "UTC",
         }
         self.user.write_file(
-            server.data_directory / "postgresql.auto.conf", settings_block(settings)
+            server.data_directory / "postgresql.auto.conf",
+            "".join(f"{name} = {conf_value(value)}\n" for name, value in settings.items()),
         )
         server.start()
         server.wait_until_open()

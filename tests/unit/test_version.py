@@ -85,19 +85,16 @@ DIFFERENCES = [
     ("replay_paused_function", "10", "pg_is_xlog_replay_paused", "pg_is_wal_replay_paused"),
     ("replay_resume_function", "10", "pg_xlog_replay_resume", "pg_wal_replay_resume"),
     ("switch_wal_function", "10", "pg_switch_xlog", "pg_switch_wal"),
-    ("walfile_name_function", "10", "pg_xlogfile_name", "pg_walfile_name"),
     ("knows_lsn_target", "10", False, True),
     ("has_logical_replication", "10", False, True),
     ("tar_backup_streams_wal", "10", False, True),
-    ("has_initdb_wal_segsize", "11", False, True),
     ("uses_recovery_conf", "12", True, False),
     ("has_wal_receiver_settings", "12", False, True),
     ("fails_when_target_unreached", "13", False, True),
-    ("promotes_while_paused", "13", False, True),
-    ("writes_manifest", "13", False, True),
     ("password_method", "14", "md5", "scram-sha-256"),
     ("has_startup_progress", "15", False, True),
     ("has_archive_library", "15", False, True),
+    ("has_statistics_files", "15", True, False),
 ]
 
 
