@@ -12,7 +12,8 @@ from pitr_tui.cli.signals import cancelling, ignore_signals
 from pitr_tui.cli.wizard import demo_wizard, require_terminal
 from pitr_tui.errors import UsageError
 from pitr_tui.lab.demo import DemoResult, run_demo
-from pitr_tui.lab.tutorial import Phase, Tutorial, demo_directory
+from pitr_tui.lab.tutorial import DATABASE, Phase, Tutorial, demo_directory
+from pitr_tui.postgres.quote import shell_word
 from pitr_tui.recovery.events import to_json
 from pitr_tui.servers.installation import embedded_installation
 from pitr_tui.servers.osuser import server_user
@@ -41,9 +42,12 @@ def demo(parsed: argparse.Namespace, output: Output) -> int:
         secondary = result.secondary
         _report(result, output)
         if parsed.keep:
+            primary, copy = (
+                str(server.database.named(DATABASE)) for server in (tutorial.server, secondary)
+            )
             output.say(f"Both servers go on running, in {directory}:")
-            output.say(f"  primary:   psql '{tutorial.server.database.named('shop')}'")
-            output.say(f"  secondary: psql '{secondary.database.named('shop')}'")
+            output.say(f"  primary:   psql {shell_word(primary)}")
+            output.say(f"  secondary: psql {shell_word(copy)}")
         output.fact(result.summary())
         return 0 if result.passed else 1
     except BaseException:

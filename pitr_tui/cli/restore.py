@@ -10,6 +10,7 @@ from pitr_tui.cli.signals import cancelling
 from pitr_tui.errors import UsageError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.moment import parse_moment, zone_named
+from pitr_tui.postgres.quote import shell_word
 from pitr_tui.postgres.target import (
     AtLsn,
     AtName,
@@ -137,7 +138,7 @@ def _tell(stamped: Stamped, output: Output) -> None:
             if finished.last_transaction:
                 output.say(f"  last transaction: {finished.last_transaction}")
             if finished.connect:
-                output.say(f"  look at it: psql '{finished.connect}'")
+                output.say(f"  look at it: psql {shell_word(finished.connect)}")
         case _:
             pass
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pitr_tui.cli.output import Output
 from pitr_tui.errors import PitrError, UsageError
+from pitr_tui.postgres.quote import shell_word
 from pitr_tui.wording import count_text
 
 if TYPE_CHECKING:  # the wizard paints its frame before it loads the engine
@@ -34,8 +35,10 @@ def wizard(parsed: argparse.Namespace, output: Output) -> int:
     code = _open(session)
     if session.secondary is not None and session.secondary.is_running():
         output.say(f"The secondary in {session.secondary.data_directory} goes on running.")
-        output.say(f"  look at it:  psql '{session.secondary.database}'")
-        output.say(f"  stop it:     kill -INT $(head -1 {session.secondary.pid_file})")
+        output.say(f"  look at it:  psql {shell_word(str(session.secondary.database))}")
+        output.say(
+            f"  stop it:     kill -INT $(head -1 {shell_word(str(session.secondary.pid_file))})"
+        )
     return code
 
 

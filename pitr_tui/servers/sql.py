@@ -6,23 +6,30 @@ string with a password in it is taken apart before anything is shown.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from pitr_tui.errors import PitrError
+from pitr_tui.postgres.quote import conninfo_value
 
 if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 Row = tuple[Any, ...]
+_PLAIN = re.compile(r"[\w./:@%+-]+")
 
 
 def connection_text(parameters: Mapping[str, str]) -> str:
-    """A connection as it may be shown: without its password."""
+    """A connection as it may be shown and given to psql: without its password."""
     shown = {key: value for key, value in parameters.items() if key != "password"}
-    return " ".join(f"{key}={value}" for key, value in shown.items()) or "libpq's defaults"
+    words = (
+        f"{key}={value if _PLAIN.fullmatch(value) else conninfo_value(value)}"
+        for key, value in shown.items()
+    )
+    return " ".join(words) or "libpq's defaults"
 
 
 def parse_conninfo(conninfo: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Choice(Static, can_focus=True):
         choice: Choice
         value: str
 
-    def __init__(self, options: Sequence[tuple[str, str]], id: str) -> None:  # noqa: A002
+    def __init__(self, options: Sequence[tuple[str, str]], id: str) -> None:
         super().__init__("", markup=False, id=id, classes="choice")
         self._options = list(options)
         self.value = options[0][0]

@@ -78,7 +78,7 @@ class FactRow(Horizontal):
 class Facts(Vertical):
     """Rows that are reused when the facts are shown again."""
 
-    def __init__(self, id: str | None = None, classes: str = "") -> None:  # noqa: A002
+    def __init__(self, id: str | None = None, classes: str = "") -> None:
         super().__init__(id=id, classes=f"facts {classes}")
 
     def show(self, facts: Sequence[Fact]) -> None:

@@ -23,7 +23,7 @@ class WalTimeline(Widget):
     A column is one segment or more; where a column's segments are not all there it is a gap.
     """
 
-    def __init__(self, id: str | None = None) -> None:  # noqa: A002 - Textual's name
+    def __init__(self, id: str | None = None) -> None:
         super().__init__(id=id, classes="wal-timeline")
         self._backups: Sequence[Backup] = ()
         self._listing: ArchiveListing | None = None
