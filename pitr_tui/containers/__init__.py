@@ -1,0 +1,1 @@
+"""PostgreSQL in containers: which engine, which containers, and what we leave in it."""

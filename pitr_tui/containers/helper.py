@@ -1,0 +1,232 @@
+"""A container of ours beside a server: it reads and writes volumes, and runs PostgreSQL's tools.
+
+It lives as long as we do: its main process reads what we send, which is nothing, until the
+connection ends, and then the engine removes it. So nothing stays behind, however we end.
+"""
+
+from __future__ import annotations
+
+import io
+import secrets
+import tarfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Literal
+
+from pitr_tui.containers.engine import Engine, EngineError, engine_errors
+from pitr_tui.containers.files import open_file, put_tree, walk_tree
+from pitr_tui.containers.labels import Role, labels
+from pitr_tui.containers.process import Process
+from pitr_tui.containers.shell import Ran, Shell
+from pitr_tui.containers.stream import Stream, hijack
+from pitr_tui.containers.volumes import require_volume
+
+if TYPE_CHECKING:
+    from docker.types import Mount
+
+_MAIN = ["sh", "-c", "cat >/dev/null; :"]  # as process 1 it also reaps what others leave
+_RIGHTS = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUID"]
+_REMOVAL_SECONDS = 20
+_POLL = 0.01
+_NO_LIMIT = 1 << 40
+
+
+@dataclass(frozen=True, slots=True)
+class HelperMount:
+    """A volume or a directory of the engine's machine, and where the helper sees it."""
+
+    kind: Literal["volume", "bind"]
+    source: str
+    target: str
+    writable: bool = False
+
+    def checked(self, engine: Engine) -> Mount:
+        """As the engine wants it. Raises EngineError for a volume that does not exist.
+
+        A missing directory is refused by the engine, because this is a mount and not a bind.
+        """
+        from docker.types import Mount
+
+        if self.kind == "volume":
+            require_volume(engine, self.source)
+        return Mount(self.target, self.source, self.kind, read_only=not self.writable)
+
+
+@dataclass(slots=True)
+class Helper:
+    """A running helper. Close it, or let it end with this process."""
+
+    engine: Engine
+    id: str
+    name: str
+    image: str
+    _life: Stream = field(repr=False)
+    _shells: dict[str, Shell] = field(default_factory=dict, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @classmethod
+    def start(
+        cls,
+        engine: Engine,
+        image: str,
+        *,
+        mounts: Sequence[HelperMount] = (),
+        volumes_from: str | None = None,
+        network: str = "none",
+        user: str = "0:0",
+        role: Role = Role.HELPER,
+        name_hint: str = "",
+    ) -> Helper:
+        """Start one of an image that has a POSIX userland.
+
+        `volumes_from` gives it, read-only, what another container has mounted; `network` is
+        "none", "container:ID" or a network's name. Raises EngineError.
+        """
+        from docker.errors import ImageNotFound
+
+        name = "-".join(filter(None, ("pitr", role.value, name_hint, secrets.token_hex(4))))
+        what = f"no helper of the image {image} can be started"
+        with engine_errors(what):
+            try:
+                container = engine.client.containers.create(
+                    image,
+                    command=[],
+                    entrypoint=_MAIN,
+                    name=name,
+                    user=user,
+                    working_dir="/",
+                    labels=labels(role),
+                    mounts=[mount.checked(engine) for mount in mounts],
+                    volumes_from=[f"{volumes_from}:ro"] if volumes_from else None,
+                    network_mode=network,
+                    stdin_open=True,
+                    auto_remove=True,
+                    cap_drop=["ALL"],
+                    cap_add=_RIGHTS,
+                    # Volumes of other containers carry labels that SELinux would keep from us.
+                    security_opt=["no-new-privileges", "label=disable"],
+                    healthcheck={"test": ["NONE"]},
+                )
+            except ImageNotFound as error:
+                raise image_missing(image) from error
+            identifier = str(container.id)
+            try:
+                life = hijack(
+                    engine,
+                    f"/containers/{identifier}/attach",
+                    {"stdin": "1", "stream": "1"},
+                )
+                container.start()
+            except BaseException:
+                with suppress(Exception):  # the first error is the one that tells
+                    container.remove(force=True, v=True)
+                raise
+        return cls(engine, identifier, name, image, life)
+
+    def __enter__(self) -> Helper:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def shell(self, user: str = "") -> Shell:
+        """The kept shell of a user, `name` or `uid:gid`; "" is the helper's. Raises EngineError."""
+        with self._lock:
+            shell = self._shells.get(user)
+            if shell is None or shell.closed:
+                shell = self._shells[user] = Shell(self.engine, self.id, user, ours=True)
+            return shell
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = "",
+        environment: Mapping[str, str] | None = None,
+        stdin: bytes | None = None,
+        timeout: float = 600,
+    ) -> Ran:
+        """Run a program to its end.
+
+        Raises EngineError when the engine refuses, or it takes longer than `timeout` seconds;
+        then it is killed.
+        """
+        process = Process(
+            self.engine,
+            self.id,
+            argv,
+            user=user,
+            environment=environment,
+            stdin=stdin,
+            limit=_NO_LIMIT,
+        )
+        try:
+            code = process.wait(timeout)
+        except TimeoutError as error:
+            raise EngineError(
+                f"{argv[0]} did not end",
+                f"it was stopped after {timeout:g} seconds",
+            ) from error
+        finally:
+            process.close()
+        return Ran(code, process.read(), process.read_errors())
+
+    def popen(
+        self,
+        argv: Sequence[str],
+        *,
+        user: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> Process:
+        """Start a program and give it as a process. Raises EngineError."""
+        return Process(self.engine, self.id, argv, user=user, environment=environment)
+
+    def get(self, path: str) -> AbstractContextManager[io.BufferedReader]:
+        """The bytes of one file as a stream, see `files.open_file`."""
+        return open_file(self.engine, self.id, path)
+
+    def get_tree(self, path: str) -> Iterator[tuple[tarfile.TarInfo, IO[bytes] | None]]:
+        """The files below a directory as a stream, see `files.walk_tree`."""
+        return walk_tree(self.engine, self.id, path)
+
+    def put(self, directory: str, chunks: Iterable[bytes]) -> None:
+        """Unpack a tar stream into a directory, see `files.put_tree`."""
+        put_tree(self.engine, self.id, directory, chunks)
+
+    def close(self) -> None:
+        """Remove it at once, with all that runs in it; its volumes are free when this returns.
+
+        An engine that does not answer is no error: it removes the helper by itself. Raises
+        EngineError when it says that it cannot.
+        """
+        for shell in self._shells.values():
+            shell.close()
+        self._life.close()
+        deadline = time.monotonic() + _REMOVAL_SECONDS
+        api = self.engine.client.api
+        while time.monotonic() < deadline:
+            try:
+                with engine_errors(f"the helper {self.name} cannot be removed"):
+                    api.remove_container(self.id, force=True, v=True)
+            except EngineError as error:
+                if error.status in (0, 404):
+                    return
+                if error.status != 409:  # the engine is at it already
+                    raise
+            time.sleep(_POLL)
+        raise EngineError(
+            f"the helper {self.name} is still being removed",
+            f"the engine has not done it in {_REMOVAL_SECONDS} seconds",
+        )
+
+
+def image_missing(image: str) -> EngineError:
+    """The sentence for an image that the engine does not have."""
+    return EngineError(
+        f"the engine does not have the image {image}",
+        "a helper must be of the server's own image, so that the tools match",
+        f"docker pull {image}",
+    )
