@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pitr_tui
+from pitr_tui.cli.options import PLACE_HELP, add_container_options
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.signals import take_signals
 from pitr_tui.errors import CancelledError, PitrError
@@ -65,6 +66,8 @@ def _parser() -> argparse.ArgumentParser:
     _archive(commands)
     _backup(commands)
     _restore(commands)
+    _containers(commands)
+    _cleanup(commands)
     _demo(commands)
     return parser
 
@@ -87,8 +90,12 @@ def _json(parser: argparse.ArgumentParser) -> None:
 
 def _wizard_options(parser: argparse.ArgumentParser) -> None:
     _connection(parser, default="")
-    parser.add_argument("--archive", type=Path, metavar="DIR", help="the WAL archive")
-    parser.add_argument("--backups", type=Path, metavar="DIR", help="where base backups are kept")
+    parser.add_argument("--docker", metavar="NAME", help="the primary's container, for the wizard")
+    parser.add_argument(
+        "--compose", type=Path, metavar="FILE", help="the compose file, for the wizard"
+    )
+    parser.add_argument("--archive", metavar="PLACE", help=f"the WAL archive: {PLACE_HELP}")
+    parser.add_argument("--backups", metavar="PLACE", help="where base backups are kept")
 
 
 def _archive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -97,12 +104,47 @@ def _archive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     status = actions.add_parser("status", help="how the primary archives; exit 3 if it does not")
     status.set_defaults(command=_run("archive", "status"))
     enable = actions.add_parser("enable", help="turn archiving on, and prove it")
-    enable.add_argument("--to", type=Path, required=True, metavar="DIR", help="the WAL archive")
+    enable.add_argument(
+        "--to",
+        metavar="DIR",
+        help="the WAL archive; with --docker a path in the container (its mount for that)",
+    )
     enable.add_argument("--yes", action="store_true", help="do not ask: the shown diff is accepted")
     enable.add_argument("--no-restart", action="store_true", help="refuse if a restart is needed")
     enable.set_defaults(command=_run("archive", "enable"))
-    for parser in (status, enable):
+    collect = actions.add_parser(
+        "collect", help="make an archive of the WAL that a primary, dead or alive, still has"
+    )
+    collect.add_argument(
+        "--to", required=True, metavar="PLACE", help="a new directory, or volume:NAME"
+    )
+    collect.add_argument(
+        "--from", dest="source", type=Path, metavar="DATADIR", help="a dead server's data directory"
+    )
+    collect.set_defaults(command=_run("collect", "collect"))
+    for parser in (status, enable, collect):
         _connection(parser)
+        add_container_options(parser)
+        _json(parser)
+    _receive(actions)
+
+
+def _receive(archive: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = archive.add_parser(
+        "receive", help="archive by a receiver in a container: no restart, no archive_command"
+    )
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    start = actions.add_parser("start", help="start the receiver, and prove it")
+    start.add_argument("--yes", action="store_true", help="do not ask: what is shown is accepted")
+    status = actions.add_parser("status", help="how far it is; exit 3 if it does not follow")
+    stop = actions.add_parser("stop", help="end the receiver; the archive stays")
+    stop.add_argument("--drop-slot", action="store_true", help="the primary keeps no WAL for it")
+    for name, parser in (("start", start), ("status", status), ("stop", stop)):
+        parser.set_defaults(command=_run("receive", name))
+        parser.add_argument("--to", metavar="VOLUME", help="the archive (pitr-archive-NAME)")
+        parser.add_argument("--slot", default="pitr_receiver", help="the replication slot")
+        _connection(parser)
+        add_container_options(parser)
         _json(parser)
 
 
@@ -111,31 +153,47 @@ def _backup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
     take = actions.add_parser("take", help="take a base backup with pg_basebackup")
     _connection(take)
-    take.add_argument("--to", type=Path, required=True, metavar="DIR", help="a new directory")
+    take.add_argument("--to", required=True, metavar="PLACE", help=f"a new place: {PLACE_HELP}")
     take.add_argument("--format", choices=("plain", "tar"), default="plain")
-    take.add_argument("--gzip", action="store_true", help="compress (tar only)")
+    take.add_argument(
+        "--compress",
+        choices=("none", "gzip", "lz4", "zstd"),
+        default="none",
+        help="tar only; lz4 and zstd need the tools of PostgreSQL 15",
+    )
+    take.add_argument(
+        "--gzip", action="store_const", const="gzip", dest="compress", help="--compress gzip"
+    )
     take.add_argument("--label", default="pitr", help="the name in backup_label")
     take.set_defaults(command=_run("backup", "take"))
-    listing = actions.add_parser("list", help="the backups in a directory")
-    listing.add_argument("directory", type=Path, metavar="DIR")
+    listing = actions.add_parser("list", help="the backups in a place")
+    listing.add_argument("directory", metavar="PLACE", help=PLACE_HELP)
     listing.add_argument(
         "--archive",
-        type=Path,
-        metavar="DIR",
+        metavar="PLACE",
         default=argparse.SUPPRESS,
         help="tells where backups ended",
     )
     listing.set_defaults(command=_run("backup", "listing"))
     for parser in (take, listing):
+        container = add_container_options(parser)
         _json(parser)
+    container.add_argument(
+        "--image", metavar="I", help="what to read volumes with (a PostgreSQL container's image)"
+    )
 
 
 def _restore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("restore", help="recover a secondary to a point in time")
-    parser.add_argument("--backup", type=Path, required=True, metavar="B", help="a base backup")
-    parser.add_argument("--archive", type=Path, required=True, metavar="A", help="the WAL archive")
-    parser.add_argument(
-        "--to", type=Path, required=True, metavar="DIR", help="the new data directory"
+    places = parser.add_argument_group("places", PLACE_HELP)
+    places.add_argument("--backup", required=True, metavar="B", help="a base backup")
+    places.add_argument("--archive", required=True, metavar="A", help="the WAL archive")
+    places.add_argument(
+        "--to",
+        required=True,
+        metavar="TO",
+        help="where the new data come to lie, for example "
+        "/srv/recovered; in volume:NAME the secondary becomes a container",
     )
     target = parser.add_argument_group("where to stop").add_mutually_exclusive_group()
     target.add_argument("--target-time", metavar="T", help=_TIME_HELP)
@@ -154,11 +212,48 @@ def _restore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument("--zone", metavar="NAME", help="the zone of a time without one")
     parser.add_argument("--bindir", type=Path, metavar="DIR", help="PostgreSQL's programs")
     parser.add_argument("--port", type=int, metavar="N", help="also listen on 127.0.0.1:N")
+    container = add_container_options(parser)
+    container.add_argument("--image", metavar="I", help="the secondary's image (--docker's own)")
+    container.add_argument("--name", metavar="NAME", help="the secondary's name (the volume's)")
+    container.add_argument(
+        "--network", default="none", metavar="NET", help="a network for the secondary (none)"
+    )
+    container.add_argument(
+        "--write-compose", type=Path, metavar="FILE", help="write it down as a compose service"
+    )
     parser.add_argument("--role", default="postgres", help="a superuser of the backup's cluster")
     parser.add_argument("--os-user", metavar="NAME", help="who runs the server when we are root")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its checks")
     _json(parser)
     parser.set_defaults(command=_run("restore", "restore"))
+
+
+def _containers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "containers", help="the PostgreSQL servers of the Docker engine, running or not"
+    )
+    parser.add_argument(
+        "--compose",
+        type=Path,
+        metavar="FILE",
+        help="also the services of this compose file that were not created",
+    )
+    _json(parser)
+    parser.set_defaults(command=_run("containers", "containers"))
+
+
+def _cleanup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "cleanup", help="remove what pitr left in the Docker engine; archives and backups stay"
+    )
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="just this container, volume or network"
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="do not ask, and remove secondaries that still run"
+    )
+    _json(parser)
+    parser.set_defaults(command=_run("cleanup", "cleanup"))
 
 
 def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

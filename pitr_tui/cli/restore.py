@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import threading
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
+from pitr_tui.cli.connection import compose_service, server_of
 from pitr_tui.cli.output import Output
+from pitr_tui.cli.places import engine_of, image_of, read_place
 from pitr_tui.cli.signals import cancelling
-from pitr_tui.errors import UsageError
+from pitr_tui.errors import PitrError, RefusedError, UsageError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.moment import parse_moment, zone_named
-from pitr_tui.postgres.quote import shell_word
 from pitr_tui.postgres.target import (
     AtLsn,
     AtName,
@@ -39,9 +42,15 @@ from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.preflight import preflight, require_passed
 from pitr_tui.recovery.run import recover
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.repositories.backups import open_backup
+from pitr_tui.repositories.backups import Backup, open_backup
 from pitr_tui.servers.installation import installation_for
+from pitr_tui.servers.local_secondary import LocalSecondary
 from pitr_tui.servers.osuser import server_user
+from pitr_tui.servers.secondary import Secondary
+from pitr_tui.storage.location import engine_location
+
+if TYPE_CHECKING:
+    from pitr_tui.servers.container_secondary import ContainerSecondary
 
 _SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILURE: "✗"}
 
@@ -49,6 +58,7 @@ _SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILURE: "✗"}
 def restore(parsed: argparse.Namespace, output: Output) -> int:
     """Recover a secondary into a new directory, or with --dry-run only tell how."""
     plan = _plan(parsed)
+    keep = _compose_file(parsed, plan)
     checks = preflight(plan, utc_now())
     for check in checks:
         _show_check(check, output)
@@ -75,25 +85,79 @@ def restore(parsed: argparse.Namespace, output: Output) -> int:
     finally:
         journal.close()
         output.say(f"  the record of this run: {journal.directory}")
+    if keep is not None:
+        _write_compose(parsed, keep)
+        output.say(f"  as a service: {parsed.write_compose}")
     return 0
 
 
+def _compose_file(parsed: argparse.Namespace, plan: RecoveryPlan) -> ContainerSecondary | None:
+    """The secondary that is to be written down as a service, if that was asked for."""
+    if parsed.write_compose is None:
+        return None
+    from pitr_tui.servers.container_secondary import ContainerSecondary
+
+    if not isinstance(plan.secondary, ContainerSecondary):
+        raise UsageError(
+            "--write-compose needs a secondary in a container", "", "say --to volume:NAME"
+        )
+    if parsed.write_compose.exists():
+        raise RefusedError(
+            f"{parsed.write_compose} exists already", "nothing is overwritten", "name a new file"
+        )
+    return plan.secondary
+
+
+def _write_compose(parsed: argparse.Namespace, secondary: ContainerSecondary) -> None:
+    service = compose_service(parsed).name if parsed.compose else ""
+    try:
+        parsed.write_compose.write_text(secondary.recipe.compose(service))
+    except OSError as error:
+        raise PitrError(
+            f"{parsed.write_compose} cannot be written",
+            f"{error.strerror}; the secondary is recovered all the same",
+        ) from error
+
+
 def _plan(parsed: argparse.Namespace) -> RecoveryPlan:
-    archive = WalArchive(parsed.archive)
-    backup = open_backup(parsed.backup, archive)
+    archive = WalArchive(read_place(parsed, parsed.archive))
+    backup = open_backup(read_place(parsed, parsed.backup), archive)
     target = _target(parsed)
     default = TargetAction.PROMOTE if isinstance(target, Latest) else TargetAction.PAUSE
     return RecoveryPlan(
         backup=backup,
         archive=archive,
-        destination=parsed.to.absolute(),
+        secondary=_secondary(parsed, backup, archive),
         target=target,
         action=TargetAction(parsed.action) if parsed.action else default,
-        installation=installation_for(backup.version, parsed.bindir),
-        user=server_user(parsed.os_user),
         timeline=TimelineId.parse(parsed.timeline) if parsed.timeline else None,
+    )
+
+
+def _secondary(parsed: argparse.Namespace, backup: Backup, archive: WalArchive) -> Secondary:
+    """A place on this machine, or a container where `--to` lies behind the engine."""
+    location = engine_location(parsed.to)
+    if location is None:
+        return LocalSecondary(
+            Path(parsed.to).absolute(),
+            installation_for(backup.version, parsed.bindir),
+            server_user(parsed.os_user),
+            parsed.port,
+            parsed.role,
+        )
+    from pitr_tui.servers.container_secondary import ContainerSecondary
+
+    source = server_of(parsed) if parsed.docker else None
+    return ContainerSecondary(
+        engine=engine_of(parsed),
+        image=image_of(parsed, location),
+        name=parsed.name or PurePosixPath(location.root).name,
+        place=location,
+        reads=(archive.directory, backup.path),
+        network=parsed.network,
         port=parsed.port,
         role=parsed.role,
+        source_image=source.image if source else "",
     )
 
 
@@ -138,7 +202,7 @@ def _tell(stamped: Stamped, output: Output) -> None:
             if finished.last_transaction:
                 output.say(f"  last transaction: {finished.last_transaction}")
             if finished.connect:
-                output.say(f"  look at it: psql {shell_word(finished.connect)}")
+                output.say(f"  look at it: {finished.connect}")
         case _:
             pass
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pitr_tui.cli.output import Output
 from pitr_tui.errors import PitrError, UsageError
-from pitr_tui.postgres.quote import shell_word
 from pitr_tui.wording import count_text
 
 if TYPE_CHECKING:  # the wizard paints its frame before it loads the engine
     from pitr_tui.lab.tutorial import Tutorial
+    from pitr_tui.tui.reach import Place
     from pitr_tui.tui.session import Session, Story
 
 
@@ -29,17 +31,27 @@ def wizard(parsed: argparse.Namespace, output: Output) -> int:
         database = database_of(parsed)
     session = Session(
         database=database,
-        archive_directory=parsed.archive.absolute() if parsed.archive else None,
-        backup_directory=parsed.backups.absolute() if parsed.backups else None,
+        container=parsed.docker or "",
+        compose=parsed.compose,
+        archive_directory=_place(parsed.archive),
+        backup_directory=_place(parsed.backups),
     )
-    code = _open(session)
-    if session.secondary is not None and session.secondary.is_running():
-        output.say(f"The secondary in {session.secondary.data_directory} goes on running.")
-        output.say(f"  look at it:  psql {shell_word(str(session.secondary.database))}")
-        output.say(
-            f"  stop it:     kill -INT $(head -1 {shell_word(str(session.secondary.pid_file))})"
-        )
+    with closing(session.reach):
+        code = _open(session)
+        if session.secondary is not None and session.secondary.is_running():
+            output.say(f"The secondary in {session.secondary.destination} goes on running.")
+            output.say(f"  look at it:  {session.secondary.psql_command()}")
+            output.say(f"  stop it:     {session.secondary.stop_command()}")
     return code
+
+
+def _place(text: str | None) -> Place | None:
+    """A place of the command line, where a directory may be relative. Raises UsageError."""
+    from pitr_tui.storage.location import engine_location
+
+    if not text:
+        return None
+    return engine_location(text) or Path(text).absolute()
 
 
 def demo_wizard(tutorial: Tutorial) -> int:

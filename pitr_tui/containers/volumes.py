@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import time
+
 from pitr_tui.containers.engine import Engine, EngineError, engine_errors
 from pitr_tui.containers.labels import LABEL, Role, labels
 from pitr_tui.errors import RefusedError
 from pitr_tui.postgres.quote import visible
+
+_IN_USE = 409
+_RELEASE_SECONDS = 3  # the engine lets go of a volume a moment after its container is gone
+_POLL = 0.05
 
 
 def volume_exists(engine: Engine, name: str) -> bool:
@@ -46,11 +52,19 @@ def remove_volume(engine: Engine, name: str) -> None:
     """
     if not volume_exists(engine, name):
         return
-    with engine_errors(f"the volume {visible(name)} cannot be removed"):
-        volume = engine.client.volumes.get(name)
-        if LABEL not in (volume.attrs.get("Labels") or {}):
-            raise RefusedError(
-                f"the volume {visible(name)} is not removed",
-                "it does not carry our label, so it is not ours",
-            )
-        volume.remove()
+    deadline = time.monotonic() + _RELEASE_SECONDS
+    while True:
+        try:
+            with engine_errors(f"the volume {visible(name)} cannot be removed"):
+                volume = engine.client.volumes.get(name)
+                if LABEL not in (volume.attrs.get("Labels") or {}):
+                    raise RefusedError(
+                        f"the volume {visible(name)} is not removed",
+                        "it does not carry our label, so it is not ours",
+                    )
+                volume.remove()
+            return
+        except EngineError as error:
+            if error.status != _IN_USE or time.monotonic() > deadline:
+                raise
+        time.sleep(_POLL)

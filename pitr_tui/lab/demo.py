@@ -15,6 +15,7 @@ from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.preflight import preflight, require_passed
 from pitr_tui.recovery.run import recover
 from pitr_tui.servers.local import LocalServer
+from pitr_tui.servers.local_secondary import LocalSecondary
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,15 @@ def run_demo(tutorial: Tutorial, sink: Sink, cancel: threading.Event) -> DemoRes
     tutorial.play()
     if tutorial.noted is None or tutorial.backup is None:
         raise PitrError("the demo has no moment to go back to")
+    secondary = LocalSecondary(
+        tutorial.directory / "secondary", tutorial.installation, tutorial.user
+    )
     plan = RecoveryPlan(
         backup=tutorial.backup,
         archive=tutorial.archive,
-        destination=tutorial.directory / "secondary",
+        secondary=secondary,
         target=AtTime(tutorial.noted.astimezone(UTC)),
         action=TargetAction.PAUSE,
-        installation=tutorial.installation,
-        user=tutorial.user,
     )
     name = "recover the secondary"
 
@@ -87,9 +89,8 @@ def run_demo(tutorial: Tutorial, sink: Sink, cancel: threading.Event) -> DemoRes
             view = recover(plan, journal, cancel)
         finally:
             journal.close()
-    secondary = plan.server
     with tutorial.phase("count the rows"):
-        recovered = tutorial.count(secondary)
+        recovered = tutorial.count(secondary.server)
         accident = tutorial.count(tutorial.server)
     return DemoResult(
         expected=tutorial.expected,
@@ -100,5 +101,5 @@ def run_demo(tutorial: Tutorial, sink: Sink, cancel: threading.Event) -> DemoRes
         segments_restored=view.segments_restored,
         seconds=tutorial.seconds,
         run=journal.run,
-        secondary=secondary,
+        secondary=secondary.server,
     )

@@ -17,11 +17,11 @@ from pitr_tui.errors import CancelledError, PitrError
 from pitr_tui.postgres.conf import settings_block
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.backup import BackupOrder, finished_backup, take_backup
-from pitr_tui.recovery.place import require_empty
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, open_backup
 from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.local import LocalServer, socket_place, socket_settings
+from pitr_tui.servers.local_secondary import require_empty
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import Primary
 from pitr_tui.servers.running import find_running

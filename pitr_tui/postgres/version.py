@@ -175,6 +175,35 @@ class PostgresVersion:
         """Whether pg_basebackup can join tar format with streamed WAL."""
         return self.number >= 100000
 
+    @property
+    def backup_compressions(self) -> tuple[str, ...]:
+        """What pg_basebackup of this version can compress a tar backup with."""
+        return ("gzip", "lz4", "zstd") if self.number >= 150000 else ("gzip",)
+
+    @property
+    def writes_backup_manifest(self) -> bool:
+        """Whether a backup of this server brings the checksums of its files along."""
+        return self.number >= 130000
+
+    @property
+    def verifies_tar_backups(self) -> bool:
+        """Whether pg_verifybackup of this version reads the tar format."""
+        return self.number >= 180000
+
+    @property
+    def wal_receiver_tool(self) -> str:
+        return "pg_receivewal" if self.number >= 100000 else "pg_receivexlog"
+
+    @property
+    def flush_lsn_column(self) -> str:
+        """The column of pg_stat_replication with what a receiver has flushed."""
+        return "flush_lsn" if self.number >= 100000 else "flush_location"
+
+    @property
+    def tells_slot_health(self) -> bool:
+        """`wal_status` of a replication slot: whether the server still has its WAL."""
+        return self.number >= 130000
+
 
 def version_of_magic(magic: int) -> str | None:
     """The major version whose WAL pages begin with `magic`, or None.

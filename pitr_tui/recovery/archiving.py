@@ -5,11 +5,12 @@ from __future__ import annotations
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
 
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
+from pitr_tui.postgres.archiverlog import archiver_words
 from pitr_tui.postgres.conf import change_settings, diff, read_settings
 from pitr_tui.postgres.quote import command_percent, shell_word
 from pitr_tui.postgres.walname import WalSegment
@@ -18,6 +19,7 @@ from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import ArchiverStatus, Primary, PrimaryFacts, Setting
 from pitr_tui.servers.running import RunningServer
 from pitr_tui.servers.sql import Database
+from pitr_tui.storage.path import ReadPath
 
 _NAMES = (
     "archive_mode",
@@ -27,6 +29,7 @@ _NAMES = (
     "wal_level",
     "max_wal_senders",
 )
+_RETENTION_NAMES = ("wal_keep_segments", "wal_keep_size", "max_slot_wal_keep_size")
 _ENOUGH_SENDERS = 2
 _DEFAULT_SENDERS = 10
 _ARCHIVING_WAL_LEVELS = ("replica", "logical")
@@ -35,11 +38,15 @@ _POLL = 0.1
 
 @dataclass(frozen=True, slots=True)
 class ArchivingStatus:
-    """How a primary archives its WAL, and whether that works."""
+    """How a primary archives its WAL, and whether that works.
+
+    `retention` has the settings that make it keep WAL of its own.
+    """
 
     facts: PrimaryFacts
     settings: dict[str, Setting]
     archiver: ArchiverStatus
+    retention: dict[str, Setting] = field(default_factory=dict)
 
     @property
     def on(self) -> bool:
@@ -76,7 +83,8 @@ class ArchivingStatus:
 class ArchivingChange:
     """The settings to change, as the diff of postgresql.auto.conf that ALTER SYSTEM makes.
 
-    `replaced` has the values in force now, wherever they were set.
+    `replaced` has the values in force now, wherever they were set. The directory is named as
+    the server sees it.
     """
 
     settings: dict[str, str]
@@ -91,17 +99,25 @@ class ArchivingProof:
     """One segment that was seen to arrive, whole."""
 
     segment: str
-    path: Path
+    path: ReadPath
     seconds: float
 
 
 def archiving_status(primary: Primary) -> ArchivingStatus:
     """Raises PitrError when the primary does not answer."""
-    return ArchivingStatus(primary.facts(), primary.settings(*_NAMES), primary.archiver())
+    return ArchivingStatus(
+        primary.facts(),
+        primary.settings(*_NAMES),
+        primary.archiver(),
+        primary.settings(*_RETENTION_NAMES),
+    )
 
 
-def archive_command(directory: Path) -> str:
+def archive_command(directory: PurePath) -> str:
     """A command that copies, syncs and renames, and never replaces a file by a different one.
+
+    The directory is synced too: the server removes a segment once it counts as archived, so
+    its new name has to outlive a crash as well. A `sync` that knows no files syncs all.
 
     A segment that is there already and the same counts as archived: the server asks again
     after a crash (PostgreSQL manual, "Setting Up WAL Archiving").
@@ -111,15 +127,20 @@ def archive_command(directory: Path) -> str:
         f"d={place}; "
         'if test -e "$d/%f"; then cmp -s "%p" "$d/%f"; else '
         'cp "%p" "$d/.%f.part" && { sync "$d/.%f.part" 2>/dev/null || sync; } && '
-        'mv "$d/.%f.part" "$d/%f"; fi'
+        'mv "$d/.%f.part" "$d/%f"; fi && { sync "$d" 2>/dev/null || sync; }'
     )
 
 
-def propose(primary: Primary, status: ArchivingStatus, directory: Path) -> ArchivingChange:
-    """The change that makes this primary archive into `directory`.
+def propose(
+    primary: Primary,
+    status: ArchivingStatus,
+    directory: Path,
+    starter: str = "the command that starts the server",
+) -> ArchivingChange:
+    """The change that makes this primary archive into `directory`, as the server sees it.
 
-    Raises RefusedError when a value is fixed on the server's command line, or when the
-    connection may not change settings.
+    `starter` is where its command line can be changed. Raises RefusedError when a value is
+    fixed there, or when the connection may not change settings.
     """
     primary.require_superuser("changing the archiving settings")
     wanted: dict[str, str] = {}
@@ -141,7 +162,7 @@ def propose(primary: Primary, status: ArchivingStatus, directory: Path) -> Archi
             raise RefusedError(
                 f"{name} cannot be changed in a file",
                 f"the server was started with -c {name}={current[name]}, which wins over files",
-                "change the command that starts the server",
+                f"change {starter}",
             )
     text = _auto_conf(primary)
     return ArchivingChange(
@@ -178,14 +199,18 @@ def prepare_archive_directory(status: ArchivingStatus, directory: Path) -> None:
                 f"the archive {directory} cannot be made", str(error.strerror)
             ) from error
     owner.require_reach(directory / "000000010000000000000001", "the archive")
-    archive = WalArchive(directory)
+    require_same_cluster(directory, status)
+
+
+def require_same_cluster(archive_directory: ReadPath, status: ArchivingStatus) -> None:
+    """Raises RefusedError when the archive holds another cluster's WAL."""
+    archive = WalArchive(archive_directory)
     for segment in archive.listing().segments[:1]:
-        header = archive.header(segment)
-        if header.system_identifier != status.facts.system_identifier:
+        found = archive.header(segment).system_identifier
+        if found != status.facts.system_identifier:
             raise RefusedError(
-                f"{directory} holds the WAL of another cluster",
-                f"system identifier {header.system_identifier}, the primary's is "
-                f"{status.facts.system_identifier}",
+                f"{archive_directory} holds the WAL of another cluster",
+                f"system identifier {found}, the primary's is {status.facts.system_identifier}",
                 "use a directory of its own for each cluster",
             )
 
@@ -265,13 +290,16 @@ def prepare_restart(
 
 def prove(
     primary: Primary,
-    directory: Path,
+    directory: ReadPath,
     cancel: threading.Event | None = None,
     timeout: float = 60,
+    log: Callable[[], Sequence[str]] | None = None,
 ) -> ArchivingProof:
     """Finish the current segment and watch that very one arrive, whole, of this cluster.
 
-    Raises PitrError with what pg_stat_archiver says when it does not, within `timeout` seconds.
+    `directory` is the archive as we read it, and `log` the end of the server's log. Raises
+    PitrError with what pg_stat_archiver and the log say when it does not arrive within
+    `timeout` seconds.
     """
     facts = primary.require_superuser("proving that archiving works")
     started = time.monotonic()
@@ -289,14 +317,10 @@ def prove(
         if cancel is not None and cancel.is_set():
             raise CancelledError("the proof of archiving was cancelled")
         if time.monotonic() - started > timeout:
-            seen = primary.archiver()
-            why = "the archiver has not tried it yet"
-            if seen.failing:
-                why = f"the archiver failed at {seen.last_failed} ({seen.failed_count} times)"
             raise PitrError(
                 f"segment {segment.name} did not arrive in {directory}",
-                why,
-                "the primary's log has the message of archive_command",
+                "\n".join([_failure(primary.archiver()), *(archiver_words(log()) if log else ())]),
+                "" if log else "the primary's log has the message of archive_command",
             )
         time.sleep(_POLL)
 
@@ -311,6 +335,15 @@ def switch_wal(primary: Primary, facts: PrimaryFacts) -> WalSegment:
     primary.database.row("SELECT pg_create_restore_point(%s)", [mark])
     primary.database.row(f"SELECT {facts.version.switch_wal_function}()")  # noqa: S608 - fixed
     return segment
+
+
+def _failure(seen: ArchiverStatus) -> str:
+    if not seen.failing:
+        return "the archiver has not tried it yet"
+    return (
+        f"the archiver failed at {seen.last_failed} ({seen.failed_count} times, "
+        f"last at {seen.last_failed_time:%Y-%m-%d %H:%M:%S%z})"
+    )
 
 
 def _auto_conf(primary: Primary) -> str:

@@ -22,19 +22,19 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from importlib.resources import files
-from pathlib import Path
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.timeline import TimelineHistory
-from pitr_tui.postgres.walname import WalSegment, is_segment
+from pitr_tui.postgres.walname import WalSegment, is_partial, is_segment
 from pitr_tui.recovery.events import Event, FeedFailed, NameAbsent, SegmentStaged
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.servers.osuser import OsUser
+from pitr_tui.servers.secondary import OWN_DIRECTORY, Owner
+from pitr_tui.storage.path import WritePath
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
 
-FEED_DIRECTORY = Path("pitr") / "wal"
-SCRIPT_PATH = Path("pitr") / "restore-command"
-RESTORE_COMMAND = f"sh {SCRIPT_PATH.as_posix()} %f %p"
+FEED_DIRECTORY = OWN_DIRECTORY / "wal"
+SCRIPT_PATH = OWN_DIRECTORY / "restore-command"
+RESTORE_COMMAND = f"sh {SCRIPT_PATH} %f %p"
 
 _AHEAD = 8
 _WORKERS = 3
@@ -69,9 +69,10 @@ class WalSource:
         A parent's segments behind the fork are not on it, however far the parent went on.
         Raises PitrError when the archive cannot be read.
         """
+        listing = self.archive.listing()
         return {
             segment.number: segment
-            for segment in self.archive.listing().segments
+            for segment in (*listing.partial, *listing.segments)
             if self.history.passes(segment.timeline, segment.start, segment.end)
         }
 
@@ -82,7 +83,7 @@ class WalSource:
             number += 1
         return held[number] if self.start.number in held else None
 
-    def fetch(self, name: str, place: Path) -> int | None:
+    def fetch(self, name: str, place: WritePath) -> int | None:
         """Copy one archived file to `place`, checked; its bytes, or None if proved absent.
 
         Raises PitrError when it is there and cannot be delivered whole, OSError when
@@ -119,7 +120,7 @@ class WalSource:
                 )
         return self.history.passes(segment.timeline, segment.start, segment.end)
 
-    def _check(self, segment: WalSegment, place: Path, size: int) -> None:
+    def _check(self, segment: WalSegment, place: WritePath, size: int) -> None:
         problem = None
         if size != segment.size:
             problem = f"it has {size:,} bytes instead of {segment.size:,}"
@@ -144,8 +145,8 @@ class WalFeeder:
     """The engine's side of the feed. Call `tick` often; it never waits."""
 
     source: WalSource
-    directory: Path
-    user: OsUser
+    directory: WritePath
+    user: Owner
     _next: int = field(init=False)
     _started: dict[str, _Fetch] = field(default_factory=dict, init=False)
     _asked: set[str] = field(default_factory=set, init=False)
@@ -224,11 +225,15 @@ class WalFeeder:
                 self._next += 1
 
     def _next_name(self) -> str | None:
-        """The next segment that the archive has; None also while it cannot be read."""
+        """The next segment that the archive has whole; None also while it cannot be read.
+
+        One that is still being received grows until it is asked for.
+        """
         try:
             for segment in self.source.candidates(self._next):
-                if self.source.archive.find(segment.name) is not None:
-                    return segment.name
+                path = self.source.archive.find(segment.name)
+                if path is not None:
+                    return None if is_partial(path.name) else segment.name
         except PitrError:
             return None
         return None

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import IO
 
-from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.errors import PitrError
 from pitr_tui.recovery.events import Event, Progress
 from pitr_tui.repositories.backups import (
+    TABLESPACES,
     Backup,
     BackupFormat,
     drain,
     open_tar,
     tar_errors,
-    tar_of,
 )
-from pitr_tui.servers.osuser import OsUser
+from pitr_tui.servers.secondary import OWN_DIRECTORY, Filler
+from pitr_tui.storage.path import Members, ReadPath, tree_members
 
-TABLESPACES = "pitr_tablespaces"
 _CHUNK = 1 << 20
 _REPORT_EVERY = 8 << 20
 _NOT_COPIED = (
@@ -33,58 +30,22 @@ _NOT_COPIED = (
     "recovery.signal",
     "standby.signal",
     "tablespace_map",  # it would re-create the links to the primary's tablespaces
-    "pitr",
-    TABLESPACES,  # reached through the links in pg_tblspc
+    str(OWN_DIRECTORY),
 )
 
-_ELSEWHERE = "choose a directory of its own"
 Check = Callable[[], None]
-
-
-def require_empty(destination: Path) -> None:
-    """Raises RefusedError when something is there already: nothing is ever overwritten."""
-    try:
-        occupied = destination.is_symlink() or (
-            destination.exists() and (not destination.is_dir() or any(destination.iterdir()))
-        )
-    except OSError as error:
-        raise RefusedError(f"{destination} cannot be looked at", str(error.strerror)) from error
-    if occupied:
-        raise RefusedError(
-            f"the destination {destination} is not empty",
-            "a recovery never overwrites anything",
-            "choose a new directory",
-        )
-
-
-def require_apart(destination: Path, backup: Path, archive: Path) -> None:
-    """Raises RefusedError for a destination inside of what is only to be read."""
-    place = destination.resolve()
-    for directory, what in ((backup, "the backup"), (archive, "the WAL archive")):
-        if place.is_relative_to(directory.resolve()):
-            raise RefusedError(
-                f"the destination lies inside of {what}", f"{place} is in {directory}", _ELSEWHERE
-            )
-    for directory in place.parents:
-        if (directory / "PG_VERSION").exists():
-            raise RefusedError(
-                "the destination lies inside of a server's data directory",
-                f"{directory} is one",
-                _ELSEWHERE,
-            )
 
 
 @dataclass(slots=True)
 class Copy:
-    """A backup on its way into `destination`, an empty directory of `user`'s.
+    """A backup on its way into an empty data directory.
 
-    Tablespaces come to lie inside the destination, so that the copy never touches the places
-    of the primary's. `check` is called between the chunks and may raise to cancel.
+    Tablespaces come to lie inside of it, so that the copy never touches the places of the
+    primary's. `check` is called between the chunks and may raise to cancel.
     """
 
     backup: Backup
-    destination: Path
-    user: OsUser
+    filler: Filler
     check: Check
     _done: int = field(default=0, init=False)
     _told: int = field(default=0, init=False)
@@ -95,126 +56,119 @@ class Copy:
             if self.backup.format is BackupFormat.TAR:
                 yield from self._unpack()
             else:
-                yield from self._copy_tree(self.backup.path, self.destination)
+                yield from self._copy_plain()
+            self.filler.finish()
         except OSError as error:
             raise PitrError(
                 "the backup could not be copied",
-                f"{error.filename or self.destination}: {error.strerror or error}",
+                f"{error.filename or self.backup.path}: {error.strerror or error}",
                 "make room there, or choose another destination",
             ) from error
+        finally:
+            self.filler.close()
         yield Progress(self._done, self.backup.restored_bytes or 0)
 
-    def _copy_tree(self, source: Path, target: Path) -> Iterator[Event]:
-        for entry in sorted(os.scandir(source), key=lambda one: one.name):
-            path, to = Path(entry.path), target / entry.name
-            top = source == self.backup.path
-            if top and entry.name in _NOT_COPIED:
-                continue
-            if entry.is_symlink() and source.name == "pg_tblspc":
-                to.symlink_to(Path("..") / TABLESPACES / entry.name)
-                to = self._tablespace_place(entry.name)
-                # The links of a backup that was moved still lead to where it was taken.
-                own = self.backup.path / TABLESPACES / entry.name
-                yield from self._copy_tree(own if own.is_dir() else path.resolve(strict=True), to)
-            elif entry.is_dir():
-                self.user.make_directory(to)
-                yield from self._copy_tree(path, to)
-            elif entry.is_file():
-                with path.open("rb") as file:
-                    yield from self._write(file, to)
+    def _copy_plain(self) -> Iterator[Event]:
+        members = tree_members(self.backup.path)
+        if members is None:
+            yield from self._copy_tree(self.backup.path, PurePosixPath())
+            return
+        # One stream, instead of one question for each file.
+        yield from self._take_members(members, PurePosixPath(), str(self.backup.path))
+        links = self.backup.path / "pg_tblspc"
+        for link in links.iterdir() if links.is_dir() else ():
+            if not (self.backup.path / TABLESPACES / link.name).is_dir():
+                raise PitrError(
+                    "the backup is not complete",
+                    f"its tablespace {link.name} lies outside of {self.backup.path}",
+                    "use a backup that pitr took, or one in tar format",
+                )
 
-    def _tablespace_place(self, oid: str) -> Path:
-        parent = self.destination / TABLESPACES
-        if not parent.exists():
-            self.user.make_directory(parent)
-        self.user.make_directory(parent / oid)
-        return parent / oid
+    def _copy_tree(self, source: ReadPath, to: PurePosixPath) -> Iterator[Event]:
+        for path in sorted(source.iterdir(), key=lambda one: one.name):
+            if to == PurePosixPath() and path.name in (*_NOT_COPIED, TABLESPACES):
+                continue  # tablespaces are reached through the links in pg_tblspc
+            if path.is_symlink() and source.name == "pg_tblspc":
+                self._link_tablespace(path.name)
+                # The links of a backup that was moved still lead to where it was taken.
+                own = self.backup.path / TABLESPACES / path.name
+                self.filler.directory(PurePosixPath(TABLESPACES, path.name))
+                yield from self._copy_tree(
+                    own if own.is_dir() else path, PurePosixPath(TABLESPACES, path.name)
+                )
+            elif path.is_dir():
+                self.filler.directory(to / path.name)
+                yield from self._copy_tree(path, to / path.name)
+            elif path.is_file():
+                with path.open("rb") as file:
+                    yield from self._write(file, to / path.name, path.stat().st_size)
+
+    def _link_tablespace(self, oid: str) -> None:
+        self.filler.link(PurePosixPath("pg_tblspc", oid), PurePosixPath("..", TABLESPACES, oid))
 
     def _unpack(self) -> Iterator[Event]:
-        base = tar_of(self.backup.path)
-        if base is None:
-            raise PitrError(f"base.tar of {self.backup.path} has vanished")
-        yield from self._unpack_one(base, self.destination, _NOT_COPIED)
-        wal = self.destination / self.backup.version.wal_directory
-        for path in sorted(self.backup.path.glob("*.tar*")):
+        wal = PurePosixPath(self.backup.version.wal_directory)
+        for path in self.backup.tars():
             stem = path.name.split(".", 1)[0]
-            if stem == "pg_wal":
-                yield from self._unpack_one(path, wal, ())
-            elif stem.isdigit():
-                link = self.destination / "pg_tblspc" / stem
-                link.unlink(missing_ok=True)
-                link.symlink_to(Path("..") / TABLESPACES / stem)
-                yield from self._unpack_one(path, self._tablespace_place(stem), ())
+            if stem == "base":
+                to = PurePosixPath()
+            elif stem == "pg_wal":
+                to = wal
+            else:
+                self._link_tablespace(stem)
+                to = PurePosixPath(TABLESPACES, stem)
+            yield from self._unpack_one(path, to)
 
-    def _unpack_one(self, tar: Path, target: Path, skip: tuple[str, ...]) -> Iterator[Event]:
+    def _unpack_one(self, path: ReadPath, to: PurePosixPath) -> Iterator[Event]:
         try:
-            with open_tar(tar) as members:
-                for member in members:
-                    name = PurePosixPath(member.name.removeprefix("./"))
-                    self._require_inside(name, tar)
-                    if str(name) == "." or name.parts[0] in skip:
-                        continue
-                    yield from self._unpack_member(members, member, target / name)
-                drain(members)
+            with open_tar(path) as tar:
+                members = ((one, tar.extractfile(one) if one.isreg() else None) for one in tar)
+                yield from self._take_members(members, to, path.name)
+                drain(tar)
         except tar_errors() as error:
             if isinstance(error, OSError) and error.errno is not None:
                 raise
             raise PitrError(
-                "the backup is damaged", f"{tar.name}: {error}", "use another backup"
+                "the backup is damaged", f"{path.name}: {error}", "use another backup"
             ) from error
 
-    def _unpack_member(
-        self, members: tarfile.TarFile, member: tarfile.TarInfo, to: Path
-    ) -> Iterator[Event]:
-        if member.isdir():
-            if not to.is_dir():
-                self._make_parents(to)
-        elif member.isreg():
-            self._make_parents(to.parent)
-            file = members.extractfile(member)
-            if file is not None:
-                yield from self._write(file, to)
-        elif not (member.issym() and to.parent.name == "pg_tblspc"):
-            raise PitrError(
-                "the backup is damaged",
-                f"it holds {member.name}, which is neither a file nor a directory",
-            )
+    def _take_members(self, members: Members, to: PurePosixPath, source: str) -> Iterator[Event]:
+        left_out: tuple[str, ...] = ()
+        if to == PurePosixPath():
+            in_tar = self.backup.format is BackupFormat.TAR
+            left_out = (*_NOT_COPIED, TABLESPACES) if in_tar else _NOT_COPIED
+        for member, content in members:
+            name = PurePosixPath(member.name.removeprefix("./"))
+            _require_inside(name, source)
+            if str(name) == "." or name.parts[0] in left_out:
+                continue
+            if member.isdir():
+                self.filler.directory(to / name)
+            elif content is not None:
+                yield from self._write(content, to / name, member.size)
+            elif not (member.issym() and name.parts[-2:-1] == ("pg_tblspc",)):
+                raise PitrError(
+                    "the backup is damaged",
+                    f"it holds {member.name}, which is neither a file nor a directory",
+                )
+            elif self.backup.format is BackupFormat.PLAIN:
+                self._link_tablespace(name.name)
 
-    def _make_parents(self, directory: Path) -> None:
-        if not directory.is_dir():
-            self._make_parents(directory.parent)
-            self.user.make_directory(directory)
-
-    def _require_inside(self, name: PurePosixPath, tar: Path) -> None:
-        if name.is_absolute() or ".." in name.parts:
-            raise PitrError(
-                "the backup is damaged",
-                f"{tar.name} holds the name {str(name)!r}, which leads out of the destination",
-                "do not trust where this file came from",
-            )
-
-    def _write(self, source: IO[bytes], to: Path) -> Iterator[Event]:
-        descriptor = os.open(to, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as target:
-            self.user.own(target.fileno())
+    def _write(self, source: IO[bytes], to: PurePosixPath, size: int) -> Iterator[Event]:
+        with self.filler.file(to, size) as write:
             while chunk := source.read(_CHUNK):
                 self.check()
-                target.write(chunk)
+                write(chunk)
                 self._done += len(chunk)
                 if self._done - self._told >= _REPORT_EVERY:
                     self._told = self._done
                     yield Progress(self._done, self.backup.restored_bytes or 0)
 
 
-def remove(destination: Path, keep_directory: bool) -> None:
-    """Take away what a failed run has made. Raises PitrError when something resists."""
-    try:
-        if keep_directory:
-            for path in destination.iterdir():
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        elif destination.exists():
-            shutil.rmtree(destination)
-    except OSError as error:
+def _require_inside(name: PurePosixPath, source: str) -> None:
+    if name.is_absolute() or ".." in name.parts:
         raise PitrError(
-            f"what the run left in {destination} could not be removed", str(error)
-        ) from error
+            "the backup is damaged",
+            f"{source} holds the name {str(name)!r}, which leads out of the destination",
+            "do not trust where this file came from",
+        )

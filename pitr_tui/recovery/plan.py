@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import PurePosixPath
 
 from pitr_tui.errors import UsageError
 from pitr_tui.postgres.conf import settings_block
@@ -27,20 +27,15 @@ from pitr_tui.recovery.feeder import (
     restore_script,
 )
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.repositories.backups import Backup
-from pitr_tui.servers.installation import Installation
-from pitr_tui.servers.local import LocalServer, socket_place, socket_settings
-from pitr_tui.servers.osuser import OsUser
-
-OWN_DIRECTORY = Path("pitr")
-_DEFAULT_PORT = 5432
+from pitr_tui.repositories.backups import Backup, BackupFormat
+from pitr_tui.servers.secondary import OWN_DIRECTORY, Secondary
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedFile:
     """A file of the secondary's data directory; appended to what the backup has, or written."""
 
-    path: Path
+    path: PurePosixPath
     text: str
     append: bool = False
 
@@ -49,20 +44,15 @@ class PlannedFile:
 class RecoveryPlan:
     """Everything that a run will do. What `render` prints is what the run does.
 
-    `timeline` None means the backup's own. `port` None opens no TCP port: the secondary
-    listens on a socket that only its user can reach.
+    `timeline` None means the backup's own.
     """
 
     backup: Backup
     archive: WalArchive
-    destination: Path
+    secondary: Secondary
     target: RecoveryTarget
     action: TargetAction
-    installation: Installation
-    user: OsUser
     timeline: TimelineId | None = None
-    port: int | None = None
-    role: str = "postgres"
 
     def __post_init__(self) -> None:
         require_known_by(self.target, self.version)
@@ -73,13 +63,11 @@ class RecoveryPlan:
                 "archive it promotes",
                 "leave the action out, or choose a target",
             )
-        if not self.destination.is_absolute():
-            raise UsageError(f"the destination {self.destination} has to be an absolute path")
 
     @property
     def version(self) -> PostgresVersion:
         """The version of the programs that will run; its major is the backup's."""
-        return self.installation.version
+        return self.secondary.version
 
     @cached_property
     def history(self) -> TimelineHistory:
@@ -94,23 +82,6 @@ class RecoveryPlan:
             self.backup.version.major,
             self.backup.start_segment,
             self.history,
-        )
-
-    @property
-    def socket_directory(self) -> Path:
-        return socket_place(self.destination / OWN_DIRECTORY / "socket")
-
-    @property
-    def server(self) -> LocalServer:
-        """The secondary as it will run."""
-        return LocalServer(
-            installation=self.installation,
-            data_directory=self.destination,
-            user=self.user,
-            socket_directory=self.socket_directory,
-            port=self.port or _DEFAULT_PORT,
-            log_path=self.destination / OWN_DIRECTORY / "postgresql.log",
-            role=self.role,
         )
 
     def recovery_settings(self) -> dict[str, str]:
@@ -132,17 +103,17 @@ class RecoveryPlan:
     def safe_settings(self) -> dict[str, str]:
         """What keeps the secondary from doing harm, and makes its log readable for us."""
         version = self.version
+        own = self.secondary.data_directory / OWN_DIRECTORY
         settings = {
             "archive_mode": "off",
             "archive_command": "",
             "synchronous_standby_names": "",
             "hot_standby": "on",
             "cluster_name": "pitr_secondary",
-            **socket_settings(self.socket_directory, self.port or _DEFAULT_PORT),
-            **({"listen_addresses": "127.0.0.1"} if self.port else {}),
-            "hba_file": str(self.destination / OWN_DIRECTORY / "pg_hba.conf"),
-            "ident_file": str(self.destination / OWN_DIRECTORY / "pg_ident.conf"),
-            "external_pid_file": str(self.destination / OWN_DIRECTORY / "postmaster.pid"),
+            **self.secondary.settings(),
+            "hba_file": str(own / "pg_hba.conf"),
+            "ident_file": str(own / "pg_ident.conf"),
+            "external_pid_file": str(own / "postmaster.pid"),
             "ssl": "off",
             "unix_socket_group": "",
             "huge_pages": "try",
@@ -175,69 +146,60 @@ class RecoveryPlan:
             configured |= self.recovery_settings()
         files = [
             PlannedFile(SCRIPT_PATH, restore_script()),
-            PlannedFile(OWN_DIRECTORY / "pg_hba.conf", self._hba()),
+            PlannedFile(OWN_DIRECTORY / "pg_hba.conf", self.secondary.access()),
             PlannedFile(OWN_DIRECTORY / "pg_ident.conf", ""),
-            PlannedFile(Path("postgresql.conf"), "", append=True),
-            PlannedFile(Path("postgresql.auto.conf"), settings_block(configured), append=True),
+            PlannedFile(PurePosixPath("postgresql.conf"), "", append=True),
+            PlannedFile(
+                PurePosixPath("postgresql.auto.conf"), settings_block(configured), append=True
+            ),
         ]
         if self.version.uses_recovery_conf:
             lines = [f"{k} = {conf_value(v)}\n" for k, v in self.recovery_settings().items()]
-            files.append(PlannedFile(Path("recovery.conf"), "".join(lines)))
+            files.append(PlannedFile(PurePosixPath("recovery.conf"), "".join(lines)))
         else:
-            files.append(PlannedFile(Path("recovery.signal"), ""))
+            files.append(PlannedFile(PurePosixPath("recovery.signal"), ""))
         return tuple(files)
 
     def render(self) -> str:
         """The plan for a person: every file with its text and every command."""
-        source, to = self.backup, shell_word(str(self.destination))
+        source, secondary = self.backup, self.secondary
         lines = [
-            f"# {source.path} ({source.format}) -> {self.destination}",
-            f"# PostgreSQL {self.version}, as user {self.user.name}; stop {self.target}, "
+            f"# {source.path} ({source.format}) -> {secondary.destination}",
+            f"# PostgreSQL {self.version}, as user {secondary.user.name}; stop {self.target}, "
             f"then {self.action}",
             "",
             "# 1. the destination, new and empty",
-            f"install -d -m 0700 -o {self.user.name} {to}",
+            *secondary.place_commands(),
             "",
             "# 2. the base backup",
-            f"{self._copy_command()} {to}",
+            *secondary.copy_commands(source.path, source.format is BackupFormat.TAR),
             "",
             "# 3. the settings",
-        ]
-        for file in self.files():
-            sign = ">>" if file.append else ">"
-            path = shell_word(str(self.destination / file.path))
-            if not file.text:
-                lines += [f": {sign}{path}", ""]
-                continue
-            lines += [
-                f"cat {sign}{path} <<'EOF'",
-                *file.text.removesuffix("\n").split("\n"),
-                "EOF",
-                "",
-            ]
-        lines += [
+            *secondary.writing_commands(self._writing_commands()),
+            "",
             "# 4. WAL: pitr reads, checks and lays ready",
-            f"#    {self.archive.directory}/  ->  {self.destination / FEED_DIRECTORY}/ready/",
+            f"#    {self.archive.directory}/  ->  "
+            f"{secondary.data_directory / FEED_DIRECTORY}/ready/",
             f"#    from {source.start_segment.name} on, timelines "
             + ", ".join(str(int(one)) for one in self.history.lineage),
             "",
             "# 5. the secondary",
-            shell_command(self.server.start_command()),
+            shell_command(secondary.start_command()),
         ]
         return "\n".join(lines) + "\n"
 
-    def _copy_command(self) -> str:
-        path = shell_word(str(self.backup.path))
-        if self.backup.format == "tar":
-            return f"tar -xf {path}/base.tar* -C"
-        return f"cp -R {path}/."
-
-    def _hba(self) -> str:
-        lines = ["local all all trust\n"]
-        if self.port is not None:
-            method = self.version.password_method
-            lines.append(f"host all all 127.0.0.1/32 {method}\n")
-        return "".join(lines)
+    def _writing_commands(self) -> list[str]:
+        """The commands that write the files, where the data directory is."""
+        lines: list[str] = []
+        for file in self.files():
+            sign = ">>" if file.append else ">"
+            path = shell_word(str(self.secondary.data_directory / file.path))
+            if not file.text:
+                lines.append(f": {sign}{path}")
+                continue
+            text = file.text.removesuffix("\n").split("\n")
+            lines += [f"cat {sign}{path} <<'EOF'", *text, "EOF"]
+        return lines
 
 
 _NEVER_BLANK = ("recovery_target_inclusive", "recovery_target_timeline", "recovery_target_action")

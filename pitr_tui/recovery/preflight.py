@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.moment import for_settings, parse_moment
 from pitr_tui.postgres.target import AtLsn, AtTime, Immediate
-from pitr_tui.postgres.walname import WalSegment, is_segment
+from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery.events import CheckDone, Status
-from pitr_tui.recovery.place import require_apart, require_empty
 from pitr_tui.recovery.plan import RecoveryPlan
-from pitr_tui.servers.local import require_free_port
 from pitr_tui.wording import count_text, size_text
 
 _CLOCK_SLACK = timedelta(minutes=5)
@@ -23,16 +19,22 @@ _WAL_ROOM = 8
 
 def preflight(plan: RecoveryPlan, now: datetime) -> tuple[CheckDone, ...]:
     """Every check of a plan, in the order in which a person would ask. `now` is our clock."""
-    checks = (_destination, _space, _programs, _port, _timeline, _wal, _end_of_backup, _target)
+    checks = (_destination, _space, _programs, _harm, _timeline, _wal, _end_of_backup, _target)
     results: list[CheckDone] = []
     for check in checks:
         try:
             results.extend(check(plan, now))
         except PitrError as error:
-            name = check.__name__.strip("_").replace("_", " ")
             why = f"{error.what}: {error.why}" if error.why else error.what
-            results.append(CheckDone(name, Status.FAILURE, why, error.hint))
+            results.append(CheckDone(_name(check), Status.FAILURE, why, error.hint))
+        except OSError as error:
+            why = f"{error.filename} cannot be read: {error.strerror}"
+            results.append(CheckDone(_name(check), Status.FAILURE, why))
     return tuple(results)
+
+
+def _name(check: Callable[..., object]) -> str:
+    return check.__name__.strip("_").replace("_", " ")
 
 
 def require_passed(checks: tuple[CheckDone, ...]) -> None:
@@ -47,22 +49,15 @@ def require_passed(checks: tuple[CheckDone, ...]) -> None:
 
 
 def _destination(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
-    require_empty(plan.destination)
-    require_apart(plan.destination, plan.backup.path, plan.archive.directory)
-    parent = _existing(plan.destination)
-    if plan.destination.parent != parent and plan.destination != parent:
-        raise RefusedError(
-            f"{plan.destination.parent} does not exist", "", "create it, or choose another place"
-        )
-    plan.user.require_reach(plan.destination / "PG_VERSION", "the destination")
-    state = "empty" if plan.destination.exists() else "new"
-    yield CheckDone(
-        "destination", Status.OK, f"{plan.destination} ({state}), user {plan.user.name}"
-    )
+    secondary = plan.secondary
+    secondary.require_apart(plan.backup.path, plan.archive.directory)
+    state = secondary.state_of_place()
+    evidence = f"{secondary.destination} ({state}), user {secondary.user.name}"
+    yield CheckDone("destination", Status.OK, evidence)
 
 
 def _space(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
-    free = shutil.disk_usage(_existing(plan.destination)).free
+    free = plan.secondary.free_bytes()
     wal = _WAL_ROOM * plan.backup.segment_size
     if plan.backup.restored_bytes is None:
         yield CheckDone(
@@ -85,16 +80,14 @@ def _programs(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
             "",
             f"use the programs of PostgreSQL {plan.backup.version.major}",
         )
-    plan.user.require_reach(plan.installation.bindir / "postgres", "PostgreSQL's programs")
-    yield CheckDone("programs", Status.OK, str(plan.installation))
+    yield CheckDone("programs", Status.OK, plan.secondary.programs())
+    for name, sentence in plan.secondary.warnings():
+        yield CheckDone(name, Status.WARNING, sentence)
 
 
-def _port(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
-    if plan.port is None:
-        yield CheckDone("harms nobody", Status.OK, "archiving off, no TCP port, own socket")
-        return
-    require_free_port(plan.port)
-    yield CheckDone("port", Status.OK, f"{plan.port} is free on 127.0.0.1")
+def _harm(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
+    exposure = plan.secondary.exposure()
+    yield CheckDone("harms nobody", Status.OK, f"archiving off, {exposure}")
 
 
 def _timeline(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
@@ -129,8 +122,9 @@ def _wal(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
         )
         if problem:
             raise RefusedError(f"segment {first.name} does not belong to the backup", problem)
-    have = held.keys() | _own_wal(plan)
-    if start.number not in have and not any(plan.backup.path.glob("pg_wal.tar*")):
+    have = held.keys() | {segment.number for segment in plan.backup.own_wal()}
+    in_tar = any(path.name.startswith("pg_wal.tar") for path in plan.backup.tars())
+    if start.number not in have and not in_tar:
         raise RefusedError(
             f"segment {start.name} is neither in the archive nor in the backup",
             "the recovery has to begin with it",
@@ -161,14 +155,6 @@ def _wal(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
         )
     else:
         yield CheckDone("no gap", Status.OK, f"{evidence}, without a gap")
-
-
-def _own_wal(plan: RecoveryPlan) -> set[int]:
-    """The numbers of the segments that a plain backup brings along."""
-    directory = plan.backup.path / plan.version.wal_directory
-    size = plan.backup.segment_size
-    names = [path.name for path in directory.glob("0*") if is_segment(path.name)]
-    return {WalSegment.parse(name, size).number for name in names}
 
 
 def _end_of_backup(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
@@ -245,10 +231,3 @@ def _backup_end_time(plan: RecoveryPlan) -> datetime | None:
         return parse_moment(text)
     except PitrError:
         return None
-
-
-def _existing(path: Path) -> Path:
-    """The path itself or its nearest ancestor that is there."""
-    while not path.exists() and path != path.parent:
-        path = path.parent
-    return path

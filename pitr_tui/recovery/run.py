@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pitr_tui.errors import CancelledError, PitrError
 from pitr_tui.postgres.conf import without_block
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import AtLsn, TargetAction
 from pitr_tui.postgres.walname import WalSegment
-from pitr_tui.recovery import place
 from pitr_tui.recovery.events import (
     CheckDone,
     Event,
@@ -31,12 +28,12 @@ from pitr_tui.recovery.events import (
 )
 from pitr_tui.recovery.feeder import FEED_DIRECTORY, WalFeeder
 from pitr_tui.recovery.journal import Journal
-from pitr_tui.recovery.plan import OWN_DIRECTORY, PlannedFile, RecoveryPlan
+from pitr_tui.recovery.place import Copy
+from pitr_tui.recovery.plan import PlannedFile, RecoveryPlan
 from pitr_tui.recovery.state import RunView
 from pitr_tui.recovery.verdict import evidence, failure, is_over
 from pitr_tui.recovery.verify import ServerState, server_state
-from pitr_tui.servers.local import LocalServer
-from pitr_tui.servers.logfile import LogFile
+from pitr_tui.servers.secondary import LogSource, Secondary
 
 _TICK = 0.02
 _ASK_EVERY = 0.4
@@ -59,24 +56,22 @@ class _Run:
     journal: Journal
     cancel: threading.Event
     view: RunView = field(default_factory=RunView)
-    server: LocalServer = field(init=False)
-    destination_was_there: bool = field(init=False)
-    made: list[Path] = field(default_factory=list, init=False)
+    secondary: Secondary = field(init=False)
+    touched: bool = field(default=False, init=False)
     aimed: tuple[float, Lsn | None] | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        self.server = self.plan.server
-        self.destination_was_there = self.plan.destination.exists()
+        self.secondary = self.plan.secondary
 
     def perform(self) -> RunView:
-        plan = self.plan
+        plan, secondary = self.plan, self.secondary
         self.emit(
             RunStarted(
                 run=self.journal.run,
                 version=str(plan.version),
                 backup=str(plan.backup.path),
                 archive=str(plan.archive.directory),
-                destination=str(plan.destination),
+                destination=secondary.destination,
                 target=str(plan.target),
                 action=plan.action,
                 files_and_commands=plan.render(),
@@ -84,18 +79,19 @@ class _Run:
         )
         try:
             with self.step(Step.PLACE):
-                place.require_empty(plan.destination)
-                place.require_apart(plan.destination, plan.backup.path, plan.archive.directory)
-                self.make_place()
+                secondary.require_apart(plan.backup.path, plan.archive.directory)
+                secondary.state_of_place()
+                self.touched = True
+                secondary.make()
             with self.step(Step.COPY):
-                copy = place.Copy(plan.backup, plan.destination, plan.user, self.check_cancel)
-                self.emit_all(copy.run())
+                self.emit_all(Copy(plan.backup, secondary.filler(), self.check_cancel).run())
             with self.step(Step.SETTINGS):
                 self.write_files()
             self.replay()
             with self.step(Step.LOOK):
                 finished = self.look()
             self.check_cancel()
+            secondary.settle()
             self.emit(finished)
         except BaseException as error:
             self.give_up(error)
@@ -121,29 +117,6 @@ class _Run:
         yield
         self.emit(StepDone(step, time.monotonic() - started))
 
-    def make_place(self) -> None:
-        """The destination and our corner of it. Raises PitrError."""
-        plan = self.plan
-        try:
-            if self.destination_was_there:
-                plan.destination.chmod(0o700)
-                plan.user.own(plan.destination)
-            else:
-                self.make(plan.destination)
-            self.make(plan.destination / OWN_DIRECTORY)
-            self.make(plan.socket_directory)
-        except OSError as error:
-            raise PitrError(
-                "the destination cannot be prepared",
-                f"{error.filename or plan.destination}: {error.strerror}",
-                "choose a place that you may write to",
-            ) from error
-
-    def make(self, directory: Path) -> None:
-        """A directory that was not there; only what we made is removed after a failure."""
-        self.plan.user.make_directory(directory)
-        self.made.append(directory)
-
     def write_files(self) -> None:
         try:
             for file in self.plan.files():
@@ -154,32 +127,33 @@ class _Run:
             ) from error
 
     def write_file(self, file: PlannedFile) -> None:
-        path = self.plan.destination / file.path
+        path = self.secondary.directory / str(file.path)
         before = ""
         if file.append and path.exists():
-            before = without_block(path.read_text(encoding="utf-8", errors="surrogateescape"))
-        self.plan.user.write_file(path, before + file.text)
+            before = without_block(path.read_bytes().decode("utf-8", "surrogateescape"))
+        self.secondary.user.write_file(path, before + file.text)
 
     def replay(self) -> None:
         plan = self.plan
-        feeder = WalFeeder(plan.source, plan.destination / FEED_DIRECTORY, plan.user)
+        meeting_place = self.secondary.directory / str(FEED_DIRECTORY)
+        feeder = WalFeeder(plan.source, meeting_place, self.secondary.user)
         with ExitStack() as stack:
             stack.callback(feeder.stop)
             with self.step(Step.START):
                 feeder.prepare()
-                self.server.start()
-                log = self.server.follow_log()
+                self.secondary.start()
+                log = self.secondary.follow_log()
                 stack.callback(log.close)
             with self.step(Step.REPLAY):
                 self.follow(feeder, log)
                 self.close_feed(feeder)
 
-    def follow(self, feeder: WalFeeder, log: LogFile) -> None:
+    def follow(self, feeder: WalFeeder, log: LogSource) -> None:
         """Feed and listen until the log or the end of the server tells how it went."""
         asked = 0.0
         while True:
             self.check_cancel()
-            running = self.server.is_running()
+            running = self.secondary.is_running()
             self.emit_all(feeder.tick())
             lines = log.lines()
             for line in lines:
@@ -191,7 +165,7 @@ class _Run:
                 self.tell_progress()
             if not lines:
                 time.sleep(_TICK)
-        problem = failure(self.plan, self.view, self.server.is_running())
+        problem = failure(self.plan, self.view, self.secondary.is_running())
         if problem is not None:
             raise problem
 
@@ -219,7 +193,7 @@ class _Run:
             lsn = max(lsn, segment.start)
         if view.at_consistency is not None and not view.opened:
             with suppress(PitrError):  # it may not take connections yet, or not any more
-                state = server_state(self.server.database, plan.version)
+                state = server_state(self.secondary.database, plan.version)
                 lsn, at = state.replayed or lsn, state.time
         if view.replay is None or lsn > view.replay.lsn or at != view.replay.time:
             self.emit(ReplayAt(lsn, start, self.aim(), at))
@@ -260,7 +234,7 @@ class _Run:
             headline=f"recovered {plan.target}: it stopped {stop}",
             stop_reason=stop,
             state=view.state.value,
-            connect=str(self.server.database) if self.server.is_running() else "",
+            connect=self.secondary.psql_command() if self.secondary.is_running() else "",
             segments_restored=view.segments_restored,
             last_transaction=last,
             timeline=state.timeline if state else None,
@@ -271,25 +245,21 @@ class _Run:
         deadline = time.monotonic() + _SETTLE_SECONDS
         while True:
             try:
-                state = server_state(self.server.database, self.plan.version)
+                state = server_state(self.secondary.database, self.plan.version)
                 if state.paused or not state.in_recovery or time.monotonic() > deadline:
                     return state
             except PitrError as error:
                 refused = "does not exist" in error.why and "FATAL:  " in error.why
-                if refused or time.monotonic() > deadline or not self.server.is_running():
+                if refused or time.monotonic() > deadline or not self.secondary.is_running():
                     raise
             time.sleep(_TICK)
 
     def give_up(self, error: BaseException) -> None:
         """Stop the secondary and take away what this run made, then tell."""
-        left = f"nothing: {self.plan.destination} is as it was before"
+        left = f"nothing: {self.secondary.destination} is as it was before"
         try:
-            if self.made:
-                self.server.stop()
-                place.remove(self.plan.destination, keep_directory=self.destination_was_there)
-            for directory in self.made:
-                if directory.is_dir():  # the socket's, where it lies elsewhere
-                    shutil.rmtree(directory)
+            if self.touched:
+                self.secondary.unmake()
         except (PitrError, OSError) as problem:
             left = str(problem)
         told = error if isinstance(error, PitrError) else PitrError(repr(error))

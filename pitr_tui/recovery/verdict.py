@@ -184,7 +184,7 @@ def _remedy(seen: Observation, plan: RecoveryPlan) -> str:
         case Kind.PORT_IN_USE:
             return "choose another --port"
         case Kind.DISK_FULL:
-            return f"make room for {plan.destination}"
+            return f"make room for {plan.secondary.destination}"
         case Kind.NO_CHECKPOINT | Kind.NO_BACKUP_LABEL:
             return (
                 "find the missing first segment; do not remove backup_label, whatever the "

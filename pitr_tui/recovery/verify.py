@@ -63,19 +63,24 @@ class Answer:
 
 def server_state(database: Database, version: PostgresVersion) -> ServerState:
     """Ask the server how far it is. Raises PitrError while it takes no connections."""
-    recovering = database.row("SELECT pg_is_in_recovery()")[0]
-    if not recovering:
-        timeline = database.row("SELECT timeline_id FROM pg_control_checkpoint()")[0]
-        return ServerState(False, False, None, None, TimelineId(timeline))
     replay, paused = version.replay_lsn_function, version.replay_paused_function
     row = database.row(
-        f"SELECT {replay}()::text, {paused}(), pg_last_xact_replay_timestamp(),"  # noqa: S608
+        "SELECT pg_is_in_recovery(),"  # noqa: S608 - fixed names
+        f" CASE WHEN pg_is_in_recovery() THEN {paused}() ELSE false END,"
+        f" CASE WHEN pg_is_in_recovery() THEN {replay}()::text END,"
+        " CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END,"
         " (SELECT timeline_id FROM pg_control_checkpoint()),"
         " (SELECT count(DISTINCT (database, relation)) FROM pg_locks"
         "   WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND granted)"
     )
+    recovering, is_paused, lsn, time, timeline, locked = row
     return ServerState(
-        True, row[1], Lsn.parse(row[0]) if row[0] else None, row[2], TimelineId(row[3]), row[4]
+        recovering,
+        is_paused,
+        Lsn.parse(lsn) if lsn else None,
+        time,
+        TimelineId(timeline),
+        locked if recovering else 0,
     )
 
 

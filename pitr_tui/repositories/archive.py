@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.label import BackupLabel
@@ -17,14 +15,17 @@ from pitr_tui.postgres.walname import (
     history_timeline,
     is_archive_file,
     is_backup_history,
+    is_partial,
     is_segment,
 )
 from pitr_tui.storage.compression import SUFFIXES, open_plain, plain_name, read_errors, read_plain
+from pitr_tui.storage.path import ReadPath, WritePath, copy_within, first_of
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
 
 _SUBDIRECTORY = re.compile(r"[0-9A-F]{8}(?:[0-9A-F]{8})?")
 # Files beside a segment that do not hold it: unfinished ones and a backup's history.
 _NOT_THE_SEGMENT = re.compile(r"(partial|part|tmp|pitr|[0-9A-F]{8}\.backup)(\..*)?")
+_PARTIAL = ".partial"
 _CHUNK = 1 << 20
 _SMALL_FILE = 1 << 20
 
@@ -43,9 +44,13 @@ class WalRange:
 
 @dataclass(frozen=True, slots=True)
 class ArchiveListing:
-    """What an archive holds by the names of its files, ordered by timeline and number."""
+    """What an archive holds by the names of its files, ordered by timeline and number.
+
+    `partial` has segments that pg_receivewal was still writing, or that ended with a timeline.
+    """
 
     segments: tuple[WalSegment, ...]
+    partial: tuple[WalSegment, ...]
     histories: tuple[TimelineId, ...]
     backup_histories: tuple[str, ...]
     segment_size: int
@@ -72,9 +77,9 @@ class ArchiveListing:
 class WalArchive:
     """Read-only access to the archived WAL in one directory. Raises RefusedError if it is none."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: ReadPath) -> None:
         self.directory = directory.absolute()
-        if not os.path.isdir(directory):  # unlike Path's, it never raises
+        if not _is_readable_directory(directory):
             raise RefusedError(
                 f"there is no WAL archive at {directory}",
                 "it is not a directory that can be read",
@@ -83,32 +88,38 @@ class WalArchive:
 
     def listing(self) -> ArchiveListing:
         """Read the names. Raises PitrError when the directory cannot be read."""
-        names = {plain_name(path.name) for path in self._files()}
-        segment_names = sorted(name for name in names if is_segment(name))
-        size = self._segment_size(segment_names)
+        names = self._names()
+        whole = sorted(name for name in names if is_segment(name))
+        begun = {name.removesuffix(_PARTIAL) for name in names if is_partial(name)}
+        partial = sorted(begun.difference(whole))
+        size = self._segment_size(whole or partial)
         return ArchiveListing(
-            segments=tuple(WalSegment.parse(name, size) for name in segment_names),
+            segments=tuple(WalSegment.parse(name, size) for name in whole),
+            partial=tuple(WalSegment.parse(name, size) for name in partial),
             histories=tuple(sorted(t for t in map(history_timeline, names) if t is not None)),
             backup_histories=tuple(sorted(name for name in names if is_backup_history(name))),
             segment_size=size,
         )
 
-    def find(self, name: str) -> Path | None:
+    def find(self, name: str) -> ReadPath | None:
         """The file that holds `name`, compressed or not; None is a proof of its absence.
+
+        A segment that was only begun counts when there is no whole one: it holds what the
+        primary had sent, and zeros behind.
 
         Raises PitrError when the directory itself cannot be read, because then nothing is
         proved.
         """
-        for directory in self._places(name):
-            for suffix in SUFFIXES:
-                path = directory / f"{name}{suffix}"
-                try:
-                    path.lstat()  # a link that leads nowhere is not absence either
-                except (FileNotFoundError, NotADirectoryError):
-                    continue
-                except OSError as error:
-                    raise self._unreadable(error) from error
-                return path
+        places = self._places(name)
+        try:
+            path = first_of(
+                [place / f"{name}{end}" for place in places for end in SUFFIXES]
+                + [self.directory / f"{name}{_PARTIAL}"] * is_segment(name)
+            )
+        except OSError as error:
+            raise self._unreadable(error) from error
+        if path is not None:
+            return path
         self._require_readable()
         self._require_no_other_form(name)
         return None
@@ -117,7 +128,7 @@ class WalArchive:
         """Raises PitrError for a file that may hold `name` in a form that we cannot read."""
         for directory in self._places(name):
             try:
-                entries = list(os.scandir(directory))
+                entries = list(directory.iterdir())
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except OSError as error:
@@ -159,15 +170,19 @@ class WalArchive:
             raise PitrError(f"segment {segment.name} is not in {self.directory}")
         return SegmentHeader.parse(read_plain(path, HEADER_BYTES))
 
-    def copy(self, path: Path, to: Path) -> int:
+    def copy(self, path: ReadPath, to: WritePath) -> int:
         """Write what an archived file holds into the new file `to`, and give its size in bytes.
 
         Raises PitrError when it cannot be read to its end, OSError when it cannot be written.
         """
+        if plain_name(path.name) == path.name:
+            size = copy_within(path, to)
+            if size is not None:
+                return size
         with to.open("wb") as target:
             return sum(target.write(chunk) for chunk in self._chunks(path))
 
-    def _chunks(self, path: Path) -> Iterator[bytes]:
+    def _chunks(self, path: ReadPath) -> Iterator[bytes]:
         try:
             with open_plain(path) as source:
                 while chunk := source.read(_CHUNK):
@@ -177,27 +192,31 @@ class WalArchive:
                 f"{path.name} cannot be read to its end", str(error) or type(error).__name__
             ) from error
 
-    def _places(self, name: str) -> tuple[Path, Path, Path]:
+    def _places(self, name: str) -> tuple[ReadPath, ReadPath, ReadPath]:
         """The directories in which a file of this name is looked for."""
         return self.directory, self.directory / name[:8], self.directory / name[:16]
 
-    def _files(self) -> Iterator[Path]:
-        """The files that `find` would find. Raises PitrError when a directory cannot be read."""
-
-        def refuse(error: OSError) -> None:
+    def _names(self) -> set[str]:
+        """The plain names of what `find` would find. Raises PitrError if that cannot be read."""
+        places, names = [self.directory], set()
+        try:
+            while places:
+                place = places.pop()
+                for path in place.iterdir():
+                    plain = plain_name(path.name)
+                    if is_partial(path.name) and place != self.directory:
+                        continue
+                    if is_archive_file(plain) and place in self._places(plain):
+                        names.add(path.name if is_partial(plain) else plain)
+                    elif _SUBDIRECTORY.fullmatch(path.name) and path.is_dir():
+                        places.append(path)
+        except OSError as error:
             raise self._unreadable(error) from error
-
-        for root, directories, names in os.walk(self.directory, onerror=refuse):
-            directories[:] = [name for name in directories if _SUBDIRECTORY.fullmatch(name)]
-            for name in names:
-                plain = plain_name(name)
-                if is_archive_file(plain) and Path(root) in self._places(plain):
-                    yield Path(root) / name
+        return names
 
     def _require_readable(self) -> None:
         try:
-            with os.scandir(self.directory) as entries:
-                next(entries, None)
+            next(self.directory.iterdir(), None)
         except OSError as error:
             raise self._unreadable(error) from error
 
@@ -219,3 +238,10 @@ class WalArchive:
             except PitrError:
                 continue  # a damaged segment is found and named when it is fetched
         return WalSegment.parse("0" * 7 + "1" + "0" * 16).size
+
+
+def _is_readable_directory(path: ReadPath) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False

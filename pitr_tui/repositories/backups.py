@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Self
 
 from pitr_tui.errors import PitrError, RefusedError
@@ -15,12 +15,15 @@ from pitr_tui.postgres.control import CONTROL_PATH, ControlHead
 from pitr_tui.postgres.label import BackupLabel, BackupManifest
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.version import PostgresVersion
-from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, WalSegment
+from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, WalSegment, is_segment
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.storage.compression import open_plain, plain_name, read_errors
+from pitr_tui.storage.compression import SUFFIXES, open_plain, plain_name, read_errors
+from pitr_tui.storage.path import ReadPath, files_below, first_of
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
 
-TAR_NAMES = ("base.tar", "base.tar.gz", "base.tar.zst", "base.tar.bz2", "base.tar.xz")
+TAR_NAMES = tuple(f"base.tar{suffix}" for suffix in SUFFIXES)
+_TAR = re.compile(rf"(base|pg_wal|\d+)\.tar({'|'.join(map(re.escape, SUFFIXES))})")
+TABLESPACES = "pitr_tablespaces"  # where a backup of ours keeps them, inside of itself
 _IDENTITY = ("backup_label", "PG_VERSION", CONTROL_PATH)
 
 
@@ -38,7 +41,7 @@ class Backup:
     where neither manifest nor archive tell where the backup ends.
     """
 
-    path: Path
+    path: ReadPath
     format: BackupFormat
     version: PostgresVersion
     system_identifier: int
@@ -53,6 +56,27 @@ class Backup:
     def name(self) -> str:
         return self.path.name
 
+    def tars(self) -> list[ReadPath]:
+        """The files of a backup in tar format; none of a plain one. Raises OSError.
+
+        Of one that is there packed and unpacked, the unpacked one.
+        """
+        if self.format is not BackupFormat.TAR:
+            return []
+        found: dict[str, ReadPath] = {}
+        for path in _entries(self.path):
+            match = _TAR.fullmatch(path.name)
+            if match is not None:
+                found.setdefault(match[1], path)
+        return list(found.values())
+
+    def own_wal(self) -> list[WalSegment]:
+        """The segments that a plain backup brings along. Raises OSError."""
+        directory = self.path / self.version.wal_directory
+        paths = _entries(directory) if directory.is_dir() else []
+        names = [path.name for path in paths if is_segment(path.name)]
+        return [WalSegment.parse(name, self.segment_size) for name in names]
+
     @property
     def start_segment(self) -> WalSegment:
         """The first segment that a recovery from this backup needs."""
@@ -63,11 +87,13 @@ class Backup:
 class BrokenBackup:
     """Something that looks like a backup and cannot be used, with the reason."""
 
-    path: Path
+    path: ReadPath
     problem: PitrError
 
 
-def list_backups(directory: Path, archive: WalArchive | None = None) -> list[Backup | BrokenBackup]:
+def list_backups(
+    directory: ReadPath, archive: WalArchive | None = None
+) -> list[Backup | BrokenBackup]:
     """Every backup in a directory (itself or one level below), oldest first.
 
     Raises RefusedError when there is no such directory.
@@ -75,7 +101,7 @@ def list_backups(directory: Path, archive: WalArchive | None = None) -> list[Bac
     if not directory.is_dir():
         raise RefusedError(f"there is no directory {directory}", "", "name the place of backups")
     try:
-        places = [directory, *sorted(path for path in directory.iterdir() if path.is_dir())]
+        places = [directory, *(path for path in _entries(directory) if path.is_dir())]
     except OSError as error:
         raise PitrError(f"{directory} cannot be read", str(error.strerror)) from error
     found: list[Backup | BrokenBackup] = []
@@ -92,18 +118,19 @@ def list_backups(directory: Path, archive: WalArchive | None = None) -> list[Bac
     return found
 
 
-def looks_like_backup(path: Path) -> bool:
+def looks_like_backup(path: ReadPath) -> bool:
     """Whether a directory has what only a backup or a data directory has.
 
     Raises PitrError for one that may not be entered.
     """
     try:
-        return any((path / name).is_file() for name in ("backup_label", "PG_VERSION", *TAR_NAMES))
+        names = ("backup_label", "PG_VERSION", *TAR_NAMES)
+        return path.is_dir() and first_of([path / name for name in names]) is not None
     except OSError as error:
         raise PitrError(f"{path} cannot be read", str(error.strerror)) from error
 
 
-def open_backup(path: Path, archive: WalArchive | None = None) -> Backup:
+def open_backup(path: ReadPath, archive: WalArchive | None = None) -> Backup:
     """Read what a backup says of itself, and from the archive where it ended.
 
     Raises PitrError for an incomplete or damaged one, RefusedError for one that cannot be
@@ -132,7 +159,7 @@ def open_backup(path: Path, archive: WalArchive | None = None) -> Backup:
     manifest = _manifest(path)
     stop_lsn, stop_time = _end(manifest, label, archive)
     total = _size_on_disk(path)
-    compressed = any(plain_name(file.name) != file.name for file in path.glob("*.tar.*"))
+    compressed = tar is not None and plain_name(tar.name) != tar.name
     return Backup(
         path=path,
         format=BackupFormat.TAR if tar else BackupFormat.PLAIN,
@@ -147,9 +174,9 @@ def open_backup(path: Path, archive: WalArchive | None = None) -> Backup:
     )
 
 
-def tar_of(path: Path) -> Path | None:
+def tar_of(path: ReadPath) -> ReadPath | None:
     """The base.tar of a backup in tar format."""
-    return next((path / name for name in TAR_NAMES if (path / name).is_file()), None)
+    return first_of([path / name for name in TAR_NAMES])
 
 
 class _Member(tarfile.TarInfo):
@@ -169,7 +196,7 @@ class _Member(tarfile.TarInfo):
 
 
 @contextmanager
-def open_tar(path: Path) -> Iterator[tarfile.TarFile]:
+def open_tar(path: ReadPath) -> Iterator[tarfile.TarFile]:
     """A tar file to be read once from front to end, whatever its compression."""
     with (
         open_plain(path) as file,
@@ -188,7 +215,7 @@ def tar_errors() -> tuple[type[Exception], ...]:
     return (*read_errors(), tarfile.TarError)
 
 
-def _plain_identity(path: Path) -> dict[str, bytes]:
+def _plain_identity(path: ReadPath) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for name in _IDENTITY:
         try:
@@ -200,7 +227,7 @@ def _plain_identity(path: Path) -> dict[str, bytes]:
     return found
 
 
-def _tar_identity(tar: Path) -> dict[str, bytes]:
+def _tar_identity(tar: ReadPath) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     try:
         with open_tar(tar) as members:
@@ -219,7 +246,7 @@ def _tar_identity(tar: Path) -> dict[str, bytes]:
     raise _incomplete(tar.parent, missing)
 
 
-def _incomplete(path: Path, name: str) -> PitrError:
+def _incomplete(path: ReadPath, name: str) -> PitrError:
     why = f"it has no {name}"
     if name == "backup_label":
         why += ": it is a data directory, not a backup, or it was started already"
@@ -227,10 +254,13 @@ def _incomplete(path: Path, name: str) -> PitrError:
 
 
 def _segment_size(
-    path: Path, version: PostgresVersion, label: BackupLabel, archive: WalArchive | None
+    path: ReadPath, version: PostgresVersion, label: BackupLabel, archive: WalArchive | None
 ) -> int:
     """The segment size, from a segment of the backup's own or of the archive."""
-    for file in sorted((path / version.wal_directory).glob("0*")):
+    directory = path / version.wal_directory
+    for file in _entries(directory) if directory.is_dir() else []:
+        if not is_segment(file.name):
+            continue
         try:
             with file.open("rb") as segment:
                 return SegmentHeader.parse(segment.read(HEADER_BYTES)).segment_size
@@ -241,20 +271,27 @@ def _segment_size(
     return DEFAULT_SEGMENT_SIZE
 
 
-def _manifest(path: Path) -> BackupManifest | None:
+def _manifest(path: ReadPath) -> BackupManifest | None:
     try:
-        return BackupManifest.parse((path / "backup_manifest").read_text("utf-8", "replace"))
+        text = (path / "backup_manifest").read_bytes().decode("utf-8", "replace")
+        return BackupManifest.parse(text)
     except FileNotFoundError:
         return None
     except OSError as error:
         raise PitrError("the backup's manifest cannot be read", str(error.strerror)) from error
 
 
-def _size_on_disk(path: Path) -> int:
-    """The bytes of a backup with those of its tablespaces, which a plain one links to."""
-    places = (path, *(link for link in path.glob("pg_tblspc/*") if link.is_symlink()))
-    files = (file for place in places for file in place.rglob("*"))
-    return sum(file.stat().st_size for file in files if file.is_file())
+def _entries(directory: ReadPath) -> list[ReadPath]:
+    return sorted(directory.iterdir(), key=lambda path: path.name)
+
+
+def _size_on_disk(path: ReadPath) -> int:
+    """The bytes of a backup with those of its tablespaces, which a plain one may link to."""
+    links = path / "pg_tblspc"
+    places = [path]
+    if links.is_dir() and not (path / TABLESPACES).is_dir():
+        places += [link for link in links.iterdir() if link.is_symlink()]
+    return sum(file.stat().st_size for place in places for file in files_below(place))
 
 
 def _restored_bytes(total: int, compressed: bool, manifest: BackupManifest | None) -> int | None:

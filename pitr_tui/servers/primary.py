@@ -35,7 +35,7 @@ class PrimaryFacts:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One row of pg_settings: the value and where it comes from."""
+    """One row of pg_settings: the value and where it comes from; line 0 is not known."""
 
     name: str
     value: str
@@ -44,6 +44,14 @@ class Setting:
     source_file: str
     context: str
     pending_restart: bool
+    source_line: int = 0
+
+    @property
+    def where(self) -> str:
+        """Where the value was set, in the words of a person who looks for it."""
+        if not self.source_file:
+            return self.source
+        return f"{self.source_file}:{self.source_line}" if self.source_line else self.source_file
 
     @property
     def needs_restart(self) -> bool:
@@ -113,10 +121,19 @@ class Primary:
     def settings(self, *names: str) -> dict[str, Setting]:
         """The settings of these names that this version has."""
         rows = self.database.rows(query("settings"), [list(names)])
-        return {row[0]: Setting(*row) for row in rows}
+        found = {row[0]: Setting(*row) for row in rows}
+        return {name: found[name] for name in names if name in found}
 
     def archiver(self) -> ArchiverStatus:
         return ArchiverStatus(*self.database.row(query("archiver")))
+
+    def kept_segments(self, facts: PrimaryFacts) -> int:
+        """How many finished segments wait in the server's own WAL directory to be archived.
+
+        Raises PitrError where only a superuser may look.
+        """
+        status = f"{facts.version.wal_directory}/archive_status"
+        return int(self.database.row(query("kept"), [status])[0])
 
     def current_segment(self, facts: PrimaryFacts) -> WalSegment:
         """The segment that is being written. Raises PitrError on a standby."""

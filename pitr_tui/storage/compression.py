@@ -7,11 +7,12 @@ import gzip
 import io
 import lzma
 import zlib
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from pitr_tui.errors import PitrError
+from pitr_tui.storage.path import ReadPath
 
 if TYPE_CHECKING:
     from zstandard import ZstdDecompressionObj
@@ -23,8 +24,8 @@ _PACKED_BYTES = 1 << 12  # four bytes of zstd can be 128 kB of zeros: this bound
 class _ZstdFile(io.RawIOBase):
     """All frames of a zstd file. zstandard's own stream takes a cut file for a whole one."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("rb")
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
         self._frame: ZstdDecompressionObj | None = None
         self._packed = b""
         self._plain = memoryview(b"")
@@ -58,11 +59,18 @@ class _ZstdFile(io.RawIOBase):
             self._packed, self._frame = frame.unused_data, None
 
 
-_OPENERS: dict[str, Callable[[Path], object]] = {
+def _open_lz4(file: IO[bytes]) -> object:
+    import lz4.frame
+
+    return lz4.frame.open(file)
+
+
+_OPENERS: dict[str, Callable[[IO[bytes]], object]] = {
     ".gz": gzip.open,
     ".bz2": bz2.open,
     ".xz": lzma.open,
-    ".zst": lambda path: io.BufferedReader(_ZstdFile(path), _PLAIN_BYTES),
+    ".zst": lambda file: io.BufferedReader(_ZstdFile(file), _PLAIN_BYTES),
+    ".lz4": _open_lz4,
 }
 SUFFIXES = ("", *_OPENERS)
 
@@ -79,22 +87,26 @@ def plain_name(name: str) -> str:
     return name
 
 
-def open_plain(path: Path) -> IO[bytes]:
+@contextmanager
+def open_plain(path: ReadPath) -> Iterator[IO[bytes]]:
     """Open a file for reading what it holds when decompressed. Raises OSError."""
-    for suffix, opener in _OPENERS.items():
-        if path.name.endswith(suffix):
-            return cast("IO[bytes]", opener(path))
-    return path.open("rb")
+    with path.open("rb") as file:
+        for suffix, opener in _OPENERS.items():
+            if path.name.endswith(suffix):
+                with cast("IO[bytes]", opener(file)) as plain:
+                    yield plain
+                return
+        yield file
 
 
 def read_errors() -> tuple[type[Exception], ...]:
-    """What reading a damaged compressed file can raise."""
+    """What reading a damaged compressed file can raise; lz4's own is a RuntimeError."""
     from zstandard import ZstdError
 
-    return (OSError, EOFError, lzma.LZMAError, zlib.error, ZstdError)
+    return (OSError, EOFError, lzma.LZMAError, zlib.error, ZstdError, RuntimeError)
 
 
-def read_plain(path: Path, limit: int) -> bytes:
+def read_plain(path: ReadPath, limit: int) -> bytes:
     """The first `limit` bytes of what a file holds. Raises PitrError when it cannot be read."""
     try:
         with open_plain(path) as file:

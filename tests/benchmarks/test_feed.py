@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Iterator
 
@@ -10,12 +9,14 @@ import pytest
 
 from pitr_tui.postgres.quote import command_percent, conf_value, shell_word
 from pitr_tui.postgres.target import Latest
-from pitr_tui.recovery import archiving, place
+from pitr_tui.recovery import archiving
 from pitr_tui.recovery.events import Step, StepDone
-from pitr_tui.recovery.plan import OWN_DIRECTORY, RecoveryPlan
+from pitr_tui.recovery.place import Copy
 from pitr_tui.servers.installation import embedded_installation
+from pitr_tui.servers.local_secondary import remove
 from pitr_tui.servers.osuser import server_user
 from tests.integration.world import World, run
+from tests.local import local
 
 pytestmark = pytest.mark.benchmark
 
@@ -41,27 +42,26 @@ def seconds_through_feeder(world: World) -> float:
     result = run(world.plan(Latest()))
     result.server.stop()
     done = {e.event.step: e.event.seconds for e in result.events if isinstance(e.event, StepDone)}
-    place.remove(result.plan.destination, keep_directory=False)
+    remove(local(result.plan).directory, keep_directory=False)
     return done[Step.START] + done[Step.REPLAY]
 
 
 def seconds_through_cp(world: World) -> float:
     """The same recovery with the restore_command of PostgreSQL's manual."""
-    plan: RecoveryPlan = dataclasses.replace(world.plan(Latest()))
-    plan.user.make_directory(plan.destination)
-    list(place.Copy(plan.backup, plan.destination, plan.user, lambda: None).run())
-    plan.user.make_directory(plan.destination / OWN_DIRECTORY)
-    plan.user.make_directory(plan.socket_directory)
+    plan = world.plan(Latest())
+    secondary = local(plan)
+    secondary.make()
+    list(Copy(plan.backup, secondary.filler(), lambda: None).run())
     archive = command_percent(shell_word(str(world.archive_directory)))
     command = f"cp {archive}/%f %p"
     for file in plan.files():
         text = file.text
         if file.append:
             text += f"restore_command = {conf_value(command)}\n"
-        path = plan.destination / file.path
+        path = secondary.directory / file.path
         before = path.read_text() if file.append else ""
-        plan.user.write_file(path, before + text)
-    server = plan.server
+        secondary.user.write_file(path, before + text)
+    server = secondary.server
     started = time.monotonic()
     server.start()
     while not any("archive recovery complete" in line for line in server.log_tail(40)):
@@ -69,7 +69,7 @@ def seconds_through_cp(world: World) -> float:
         time.sleep(0.02)
     seconds = time.monotonic() - started
     server.stop()
-    place.remove(plan.destination, keep_directory=False)
+    remove(secondary.directory, keep_directory=False)
     return seconds
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from docker import DockerClient
+from docker.errors import NotFound
 
 from tests.docker import world
 from tests.docker.world import Project
@@ -29,3 +31,13 @@ def project(
     world.image(engine, f"postgres:{tag}")
     with world.running(engine, tmp_path / "compose", world.tutorial(tag)) as project:
         yield project
+
+
+@pytest.fixture
+def secondary(engine: DockerClient, project: Project) -> Iterator[str]:
+    """The name of a volume and container that a test may make."""
+    name = f"{project.name}-recovered"
+    yield name
+    with suppress(NotFound):
+        engine.containers.get(name).remove(force=True, v=True)
+    world.remove_volume(engine, name)

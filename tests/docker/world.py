@@ -15,7 +15,7 @@ import docker
 import pytest
 import yaml
 from docker import DockerClient
-from docker.errors import DockerException, ImageNotFound
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from docker.models.containers import Container
 
 from tests.unit.made import wait_until
@@ -227,6 +227,22 @@ class Project:
         return list(found.values())
 
 
+def remove_volume(client: DockerClient, name: str) -> None:
+    """Remove a volume if it is there; the engine lets go of it a moment after its containers."""
+
+    def removed() -> bool:
+        try:
+            client.volumes.get(name).remove()
+        except NotFound:
+            return True
+        except APIError as error:
+            if error.status_code != 409:
+                raise
+        return False
+
+    wait_until(removed)
+
+
 def executed(container: Container, command: list[str], user: str = "") -> tuple[int, str]:
     """The exit code of a command in a container, and what it printed."""
     code, output = container.exec_run(command, user=user)
@@ -255,8 +271,8 @@ def running(client: DockerClient, directory: Path, compose: str) -> Iterator[Pro
     """
     directory.mkdir(parents=True, exist_ok=True)
     file = directory / "docker-compose.yml"
-    file.write_text(compose)
     project = Project(client, file)
+    file.write_text(f"name: {project.name}\n{compose}")
     try:
         project.up()
         project.wait_ready()

@@ -4,10 +4,12 @@ import pytest
 
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.target import AtXid, Latest
-from pitr_tui.recovery.aftercare import promote, psql_command, throw_away
+from pitr_tui.recovery.aftercare import promote
 from pitr_tui.recovery.verify import server_state
+from pitr_tui.servers.local_secondary import LocalSecondary
 from tests.integration.conftest import majors
 from tests.integration.world import World, run
+from tests.local import local
 
 pytestmark = pytest.mark.integration
 
@@ -17,46 +19,48 @@ def test_a_paused_secondary_is_promoted_and_then_thrown_away(world: World) -> No
     plan = world.plan(AtXid(world.marks[3].xid))
     server = run(plan).server
     assert server_state(server.database, server.version).paused
-    state = promote(server)
+    state = promote(plan.secondary)
     assert (state.in_recovery, int(state.timeline)) == (False, 2)
     server.database.rows("INSERT INTO t VALUES (1000)")
-    assert promote(server) == state, "a second time changes nothing"
-    throw_away(plan.server)
+    assert promote(plan.secondary) == state, "a second time changes nothing"
+    plan.secondary.throw_away()
     assert not server.is_running()
-    assert not plan.destination.exists()
-    assert not plan.socket_directory.exists()
-    throw_away(plan.server)  # there is nothing left to do
+    assert not local(plan).directory.exists()
+    assert not local(plan).socket_directory.exists()
+    plan.secondary.throw_away()  # there is nothing left to do
 
 
 @majors("18")
 def test_a_secondary_that_is_already_open_needs_no_promotion(world: World) -> None:
     plan = world.plan(Latest())
-    server = run(plan).server
-    assert not promote(server).in_recovery
-    throw_away(plan.server)
+    run(plan)
+    assert not promote(plan.secondary).in_recovery
+    plan.secondary.throw_away()
 
 
 @majors("18")
 def test_nothing_but_a_secondary_of_ours_is_thrown_away(world: World) -> None:
     plan = world.plan(Latest())
-    plan.destination.mkdir()
-    (plan.destination / "precious").write_text("not ours")
+    local(plan).directory.mkdir()
+    (local(plan).directory / "precious").write_text("not ours")
     with pytest.raises(RefusedError, match="is left alone"):
-        throw_away(plan.server)
-    assert (plan.destination / "precious").read_text() == "not ours"
-    (plan.destination / "precious").unlink()
-    plan.destination.rmdir()
-    plan.destination.symlink_to(world.backup_path)
+        plan.secondary.throw_away()
+    assert (local(plan).directory / "precious").read_text() == "not ours"
+    (local(plan).directory / "precious").unlink()
+    local(plan).directory.rmdir()
+    local(plan).directory.symlink_to(world.backup_path)
     with pytest.raises(RefusedError, match="is left alone"):
-        throw_away(plan.server)
-    plan.destination.unlink()
+        plan.secondary.throw_away()
+    local(plan).directory.unlink()
 
 
 @majors("18")
 def test_the_primary_is_never_promoted_nor_thrown_away(world: World) -> None:
-    assert not promote(world.server).in_recovery
+    primary = LocalSecondary(world.server.data_directory, world.installation, world.user)
+    primary.server = world.server
+    assert not promote(primary).in_recovery
     with pytest.raises(RefusedError, match="is left alone"):
-        throw_away(world.server)
+        primary.throw_away()
     assert world.server.is_running()
 
 
@@ -66,13 +70,13 @@ def test_a_stopped_secondary_is_told_and_can_be_thrown_away(world: World) -> Non
     server = run(plan).server
     server.stop()
     with pytest.raises(PitrError, match="cannot connect"):
-        promote(server)
-    throw_away(plan.server)
-    assert not plan.destination.exists()
+        promote(plan.secondary)
+    plan.secondary.throw_away()
+    assert not local(plan).directory.exists()
 
 
 @majors("18")
 def test_the_psql_command_names_the_socket(world: World) -> None:
     plan = world.plan(Latest())
-    command = psql_command(plan.server, "a b")
-    assert f"-h {plan.socket_directory} -p 5432 -U postgres -d 'a b'" in command
+    command = plan.secondary.psql_command("a b")
+    assert f"-h {local(plan).socket_directory} -p 5432 -U postgres -d 'a b'" in command

@@ -28,6 +28,7 @@ from pitr_tui.servers.installation import installation_for
 from pitr_tui.servers.process import running_pid
 from tests.integration.conftest import majors, world_of
 from tests.integration.world import World, run
+from tests.local import local
 
 pytestmark = pytest.mark.integration
 
@@ -36,8 +37,8 @@ def assert_fails(plan: RecoveryPlan, *words: str) -> PitrError:
     """The run fails with these words, and the destination is as absent as before."""
     with pytest.raises(PitrError) as raised:
         run(plan)
-    assert not plan.destination.exists()
-    assert running_pid(plan.destination) is None
+    assert not local(plan).directory.exists()
+    assert running_pid(local(plan).directory) is None
     for word in words:
         assert word in str(raised.value)
     return raised.value
@@ -56,7 +57,7 @@ def test_target_behind_the_end_of_the_archive_is_a_failure(world: World) -> None
     error = assert_fails(plan)
     silent = not world.installation.version.fails_when_target_unreached
     assert ("opened all the same" if silent else "the archive ends before") in error.what
-    assert_works_now(world, plan.destination)
+    assert_works_now(world, local(plan).directory)
 
 
 @majors("11", "18")
@@ -114,7 +115,7 @@ def test_unusable_segment_stops_the_recovery_and_is_named(world: World, damage: 
         assert_fails(plan, segment.name)
     finally:
         shutil.rmtree(archive)
-    assert_works_now(world, plan.destination)
+    assert_works_now(world, local(plan).directory)
 
 
 def test_destination_that_is_not_empty_is_left_alone(world: World) -> None:
@@ -236,9 +237,9 @@ def test_cancelled_at_any_step_leaves_nothing(world: World, step: Step) -> None:
             recover(plan, journal, cancel)
     finally:
         journal.close()
-    assert not plan.destination.exists()
+    assert not local(plan).directory.exists()
     assert isinstance(events[-1].event, RunFailed)
-    assert_works_now(world, plan.destination)
+    assert_works_now(world, local(plan).directory)
 
 
 def test_unreadable_archive_is_no_proof_of_absence(world: World) -> None:
@@ -248,7 +249,7 @@ def test_unreadable_archive_is_no_proof_of_absence(world: World) -> None:
     with pytest.raises(PitrError) as raised:
         plan.archive.find("000000010000000000000001")
     assert "cannot be read" in raised.value.what
-    assert not os.path.exists(plan.destination)
+    assert not os.path.exists(local(plan).directory)
 
 
 @pytest.mark.parametrize("own_world", ["11", "18"], indirect=True)
@@ -267,9 +268,9 @@ def test_tablespaces_never_touch_the_places_of_the_primary(
     result = run(own_world.plan(Immediate(), backup=backup))
     try:
         assert result.server.database.row(f"SELECT one FROM in_{name}") == (1,)
-        links = [path.resolve() for path in (result.plan.destination / "pg_tblspc").iterdir()]
+        links = [path.resolve() for path in (local(result.plan).directory / "pg_tblspc").iterdir()]
         assert links
-        assert all(link.is_relative_to(result.plan.destination) for link in links)
+        assert all(link.is_relative_to(local(result.plan).directory) for link in links)
     finally:
         result.server.stop()
 
@@ -282,7 +283,7 @@ def test_destination_inside_of_what_is_only_read_is_refused(world: World) -> Non
             require_passed(preflight(plan, utc_now()))
         with pytest.raises(RefusedError, match="inside of"):
             run(plan)
-        assert not plan.destination.exists()
+        assert not local(plan).directory.exists()
 
 
 @majors("12", "18")
@@ -302,7 +303,7 @@ def test_damage_in_the_last_segment_is_no_success(world: World) -> None:
 def test_segments_in_an_unknown_form_are_not_absent(world: World) -> None:
     archive = world.copy_archive("packed")
     path = archive / WalSegment.at(world.marks[4].lsn, TimelineId(1)).name
-    path.rename(path.with_name(path.name + ".lz4"))
+    path.rename(path.with_name(path.name + ".Z"))
     try:
         assert_fails(world.plan(Latest(), archive=archive), "form that cannot be read")
     finally:

@@ -23,6 +23,7 @@ from pitr_tui.recovery.state import RunState
 from pitr_tui.recovery.verify import server_state
 from tests.integration.conftest import majors
 from tests.integration.world import RESTORE_POINT, Recovered, World, run
+from tests.local import local
 
 pytestmark = pytest.mark.integration
 
@@ -89,8 +90,8 @@ def test_promotes_at_its_target(world: World, recovered: Callable[..., Recovered
     result.server.database.rows("INSERT INTO t VALUES (100)")
     left = "recovery.done" if world.installation.version.uses_recovery_conf else None
     if left:
-        assert (result.plan.destination / left).exists()
-    assert not (result.plan.destination / "recovery.signal").exists()
+        assert (local(result.plan).directory / left).exists()
+    assert not (local(result.plan).directory / "recovery.signal").exists()
 
 
 @majors(*RUN_ON)
@@ -99,7 +100,7 @@ def test_shuts_down_at_its_target(world: World, recovered: Callable[..., Recover
     assert result.view.state is RunState.SHUT_DOWN
     assert not result.server.is_running()
     marker = "recovery.conf" if world.installation.version.uses_recovery_conf else "recovery.signal"
-    assert (result.plan.destination / marker).exists()
+    assert (local(result.plan).directory / marker).exists()
 
 
 @majors(*RUN_ON)
@@ -132,7 +133,9 @@ def test_paused_secondary_can_be_restarted_when_pitr_is_gone(
 
 @majors("11", "18")
 def test_unknown_role_costs_no_recovery(world: World) -> None:
-    result = run(dataclasses.replace(world.plan(AtXid(world.marks[3].xid)), role="nobody_knows"))
+    plan = world.plan(AtXid(world.marks[3].xid))
+    stranger = dataclasses.replace(local(plan), role="nobody_knows")
+    result = run(dataclasses.replace(plan, secondary=stranger))
     try:
         assert result.view.state is RunState.PAUSED
         look = next(check for check in result.view.checks if check.name == "look by SQL")
@@ -166,5 +169,5 @@ def test_secondary_harms_nobody(world: World, recovered: Callable[..., Recovered
         "synchronous_standby_names": "",
         "cluster_name": "pitr_secondary",
         "max_logical_replication_workers": "0",
-        "data_directory": str(result.plan.destination),
+        "data_directory": str(local(result.plan).directory),
     }

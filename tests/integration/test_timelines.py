@@ -17,6 +17,7 @@ from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.preflight import preflight
 from tests.integration.conftest import installed
 from tests.integration.world import World, run
+from tests.local import local
 
 pytestmark = pytest.mark.integration
 
@@ -32,7 +33,7 @@ def forked(request: pytest.FixtureRequest) -> Iterator[World]:
     server.database.rows("SELECT pg_switch_wal()")
     second = TimelineId(2)
     for name in (second.history_name, WalSegment.at(world.marks[3].lsn, second).name):
-        shutil.copy(first.plan.destination / "pg_wal" / name, world.archive_directory / name)
+        shutil.copy(local(first.plan).directory / "pg_wal" / name, world.archive_directory / name)
     server.stop()
     yield world
     world.close()

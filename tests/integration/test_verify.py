@@ -34,7 +34,7 @@ def test_dropped_table_is_named_as_locked_and_is_there_after_promotion(own_world
         assert found["t"].problem == "locked until promoted"
         with pytest.raises(PitrError, match="promoted"):
             ask(result.server.database, "SELECT count(*) FROM t")
-        promote(result.server)
+        promote(result.plan.secondary)
         assert result.rows == [1, 2, 3, 4]
     finally:
         result.server.stop()

@@ -13,7 +13,7 @@ from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.quote import conf_value
 from pitr_tui.postgres.target import Latest, RecoveryTarget, TargetAction
 from pitr_tui.recovery import archiving
-from pitr_tui.recovery.backup import BackupOrder, finished_backup, take_backup
+from pitr_tui.recovery.backup import BackupOrder, Compression, finished_backup, take_backup
 from pitr_tui.recovery.events import Stamped
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
@@ -23,8 +23,10 @@ from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BackupFormat, open_backup
 from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.local import LocalServer, socket_settings
+from pitr_tui.servers.local_secondary import LocalSecondary
 from pitr_tui.servers.osuser import OsUser, server_user
 from pitr_tui.servers.primary import Primary
+from tests.local import local
 
 RESTORE_POINT = "between two and three"
 
@@ -124,8 +126,8 @@ class World:
         self.marks[number] = Mark(xid, Lsn.parse(lsn), clock.astimezone(UTC))
 
     def take_backup(self, to: Path, format: BackupFormat = BackupFormat.PLAIN) -> Backup:
-        compress = format is BackupFormat.TAR
-        order = BackupOrder(self.server.database, self.primary.facts(), to, format, compress)
+        compression = Compression.GZIP if format is BackupFormat.TAR else Compression.NONE
+        order = BackupOrder(self.server.database, self.primary.facts(), to, format, compression)
         list(take_backup(order))
         return finished_backup(order)
 
@@ -148,12 +150,11 @@ class World:
         return RecoveryPlan(
             backup=open_backup(backup or self.backup_path, wal),
             archive=wal,
-            destination=destination or self.new_destination(),
+            secondary=LocalSecondary(
+                destination or self.new_destination(), self.installation, self.user, port
+            ),
             target=target,
             action=action or default,
-            installation=self.installation,
-            user=self.user,
-            port=port,
         )
 
     def copy_archive(self, name: str) -> Path:
@@ -177,7 +178,7 @@ class Recovered:
 
     @property
     def server(self) -> LocalServer:
-        return self.plan.server
+        return local(self.plan).server
 
     @property
     def rows(self) -> list[int]:

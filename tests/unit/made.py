@@ -23,6 +23,7 @@ from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BackupFormat
 from pitr_tui.servers.installation import Installation
+from pitr_tui.servers.local_secondary import LocalSecondary
 from pitr_tui.servers.osuser import OsUser
 
 DATA = Path(__file__).parents[1] / "data"
@@ -195,13 +196,15 @@ def make_plan(
     return RecoveryPlan(
         backup=backup or backup_value(place / "backup", version),
         archive=archive or make_archive(place / "archive"),
-        destination=destination or place / "secondary",
+        secondary=LocalSecondary(
+            destination or place / "secondary",
+            Installation(place / "bin", PostgresVersion.parse(version)),
+            OsUser.current(),
+            port,
+        ),
         target=target,
         action=action or default,
-        installation=Installation(place / "bin", PostgresVersion.parse(version)),
-        user=OsUser.current(),
         timeline=TimelineId(timeline) if timeline else None,
-        port=port,
     )
 
 

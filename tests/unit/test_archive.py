@@ -2,8 +2,10 @@
 
 import gzip
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 
+import lz4.frame
 import pytest
 import zstandard
 
@@ -31,13 +33,14 @@ def test_segments_histories_and_strangers_are_told_apart(tmp_path: Path) -> None
     (tmp_path / "00000002.history").write_text(HISTORY)
     (tmp_path / BACKUP_HISTORY_NAME).write_text(backup_history_text())
     strangers = (
-        *("README", f".{segment(5).name}.part", f"{segment(5).name}.partial"),
-        *(f"{segment(6).name}.lz4", f"{segment(7).name}.ready", "0000000A.history.bak"),
+        *("README", f".{segment(5).name}.part", f"{segment(5).name}.gz.partial"),
+        *(f"{segment(6).name}.Z", f"{segment(7).name}.ready", "0000000A.history.bak"),
     )
     for name in strangers:
         (tmp_path / name).write_text("x")
     listing = archive.listing()
     assert listing.segments == (segment(2), segment(4), segment(4, timeline=2))
+    assert listing.partial == ()
     assert listing.histories == (2,)
     assert listing.backup_histories == (BACKUP_HISTORY_NAME,)
     assert listing.segment_size == MEGABYTE
@@ -45,7 +48,8 @@ def test_segments_histories_and_strangers_are_told_apart(tmp_path: Path) -> None
 
 def test_an_empty_archive_has_nothing(tmp_path: Path) -> None:
     listing = WalArchive(tmp_path).listing()
-    assert (listing.segments, listing.ranges, listing.histories) == ((), (), ())
+    assert (listing.segments, listing.partial, listing.histories) == ((), (), ())
+    assert listing.ranges == ()
     assert listing.segment_size == DEFAULT_SEGMENT_SIZE
     assert listing.last_reachable(segment(1)) is None
 
@@ -74,13 +78,13 @@ def test_gaps_part_the_ranges(tmp_path: Path) -> None:
         (".gz", gzip.compress),
         (".xz", lzma.compress),
         (".zst", zstandard.ZstdCompressor().compress),
+        (".lz4", lz4.frame.compress),
     ],
 )
 @pytest.mark.parametrize("folder", ["", "00000001", "0000000100000000"])
 def test_a_segment_is_found_and_read_wherever_it_lies(
-    tmp_path: Path, suffix: str, compress: object, folder: str
+    tmp_path: Path, suffix: str, compress: Callable[[bytes], bytes], folder: str
 ) -> None:
-    assert callable(compress)
     third = segment(3)
     place = tmp_path / folder
     place.mkdir(exist_ok=True)
@@ -109,6 +113,82 @@ def test_a_segment_that_is_there_twice_counts_once(tmp_path: Path) -> None:
     (tmp_path / f"{segment(3).name}.gz").write_bytes(gzip.compress(segment_bytes(segment(3))))
     assert archive.listing().segments == (segment(3),)
     assert archive.find(segment(3).name) == tmp_path / segment(3).name
+
+
+def begun(place: Path, number: int) -> Path:
+    """A segment as pg_receivewal has it until it is finished."""
+    place.mkdir(exist_ok=True)
+    path = place / f"{segment(number).name}.partial"
+    path.write_bytes(segment_bytes(segment(number)))
+    return path
+
+
+def test_a_segment_that_was_only_begun_is_better_than_none(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, segment(2))
+    path = begun(tmp_path, 3)
+    listing = archive.listing()
+    assert (listing.segments, listing.partial) == ((segment(2),), (segment(3),))
+    assert [run.last for run in listing.ranges] == [segment(2)]
+    assert listing.last_reachable(segment(2)) == segment(2)
+    assert archive.find(segment(3).name) == path
+    assert archive.header(segment(3)).why_not(segment(3), SYSTEM, "18") is None
+    assert archive.copy(path, tmp_path / "copy") == MEGABYTE
+    assert (tmp_path / "copy").read_bytes() == segment_bytes(segment(3))
+
+
+@pytest.mark.parametrize("folder", ["", "00000001", "0000000100000000"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".lz4"])
+def test_a_whole_segment_goes_before_one_that_was_begun(
+    tmp_path: Path, folder: str, suffix: str
+) -> None:
+    begun(tmp_path, 3)
+    (tmp_path / folder).mkdir(exist_ok=True)
+    whole = tmp_path / folder / f"{segment(3).name}{suffix}"
+    compress = {"": bytes, ".gz": gzip.compress, ".lz4": lz4.frame.compress}[suffix]
+    whole.write_bytes(compress(segment_bytes(segment(3))))
+    archive = WalArchive(tmp_path)
+    listing = archive.listing()
+    assert (listing.segments, listing.partial) == ((segment(3),), ())
+    assert archive.find(segment(3).name) == whole
+
+
+def test_begun_segments_alone_tell_the_size(tmp_path: Path) -> None:
+    begun(tmp_path, 3)
+    listing = WalArchive(tmp_path).listing()
+    assert (listing.segments, listing.partial) == ((), (segment(3),))
+    assert listing.segment_size == MEGABYTE
+
+
+def test_a_begun_segment_counts_only_where_pg_receivewal_writes_it(tmp_path: Path) -> None:
+    begun(tmp_path / "00000001", 3)
+    archive = WalArchive(tmp_path)
+    assert archive.listing().partial == ()
+    assert archive.find(segment(3).name) is None
+
+
+def test_a_begun_segment_that_somebody_compressed_does_not_count(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path, segment(2))
+    packed = tmp_path / f"{segment(3).name}.partial.gz"
+    packed.write_bytes(gzip.compress(segment_bytes(segment(3))))
+    assert archive.listing().partial == ()
+    assert archive.listing().segments == (segment(2),)
+    assert archive.find(segment(3).name) is None
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".lz4"])
+def test_what_pg_receivewal_was_compressing_is_no_proof_of_absence(
+    tmp_path: Path, suffix: str
+) -> None:
+    """Its compressed stream has no end yet, but it may hold what is asked for."""
+    archive = make_archive(tmp_path, segment(2))
+    path = tmp_path / f"{segment(3).name}{suffix}.partial"
+    path.write_bytes(gzip.compress(segment_bytes(segment(3)))[:-100])
+    assert archive.listing().partial == ()
+    with pytest.raises(PitrError, match="in a form that cannot be read") as told:
+        archive.find(segment(3).name)
+    assert path.name in told.value.what
+    path.rename(path.with_name(segment(3).name + suffix))
+    assert archive.find(segment(3).name) is not None
 
 
 def test_a_damaged_first_segment_does_not_hide_the_size(tmp_path: Path) -> None:

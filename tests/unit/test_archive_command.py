@@ -1,12 +1,12 @@
 """The archive_command that is proposed, run by a real shell as the server runs it."""
 
-import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from pitr_tui.postgres.archiverlog import archiver_words
 from pitr_tui.postgres.conf import read_settings
 from pitr_tui.postgres.quote import conf_value
 from pitr_tui.recovery.archiving import archive_command
@@ -56,11 +56,15 @@ class Primary:
     def finish(self, content: bytes) -> None:
         (self.data / "pg_wal" / NAME).write_bytes(content)
 
-    def archives(self, path: str | None = None) -> int:
+    def archives(self, **programs: str) -> int:
+        """The exit code of the command where these programs do something else.
+
+        They are functions of the shell: busybox never looks for its own programs in the PATH.
+        """
+        replaced = "".join(f"{name}() {{ {text}; }}\n" for name, text in programs.items())
         command = substituted(archive_command(self.archive), f"pg_wal/{NAME}", NAME)
-        environment = {"PATH": path or os.environ["PATH"]}
         done = subprocess.run(
-            [*self.shell, "-c", command], cwd=self.data, env=environment, capture_output=True
+            [*self.shell, "-c", replaced + command], cwd=self.data, capture_output=True
         )
         return done.returncode
 
@@ -106,36 +110,22 @@ def test_another_segment_of_that_name_is_never_overwritten(primary: Primary) -> 
     assert primary.archives() != 0
 
 
-def tools(place: Path, **scripts: str) -> str:
-    """A PATH whose programs of these names are replaced."""
-    place.mkdir()
-    for name, text in scripts.items():
-        (place / name).write_text(f"#!/bin/sh\n{text}\n")
-        (place / name).chmod(0o755)
-    return f"{place}:{os.environ['PATH']}"
-
-
-def test_an_interrupted_copy_leaves_no_segment_and_can_be_repeated(
-    tmp_path: Path, primary: Primary
-) -> None:
-    path = tools(tmp_path / "tools", cp='head -c 1000 "$1" >"$2"; exit 1')
-    assert primary.archives(path) != 0
+def test_an_interrupted_copy_leaves_no_segment_and_can_be_repeated(primary: Primary) -> None:
+    assert primary.archives(cp='head -c 1000 "$1" >"$2"; false') != 0
     assert NAME not in primary.held
     assert primary.archives() == 0
     assert primary.held == [NAME]
     assert (primary.archive / NAME).read_bytes() == segment_bytes(segment(2))
 
 
-def test_a_segment_has_its_name_only_when_it_is_on_disk(tmp_path: Path, primary: Primary) -> None:
-    path = tools(tmp_path / "tools", sync="exit 1")
-    assert primary.archives(path) != 0
+def test_a_segment_has_its_name_only_when_it_is_on_disk(primary: Primary) -> None:
+    assert primary.archives(sync="false") != 0
     assert NAME not in primary.held
 
 
-def test_a_sync_that_takes_no_file_will_do(tmp_path: Path, primary: Primary) -> None:
+def test_a_sync_that_takes_no_file_will_do(primary: Primary) -> None:
     """As that of busybox and of old coreutils."""
-    path = tools(tmp_path / "tools", sync="test $# = 0")
-    assert primary.archives(path) == 0
+    assert primary.archives(sync="test $# = 0") == 0
     assert primary.held == [NAME]
 
 
@@ -143,3 +133,21 @@ def test_a_missing_archive_is_a_failure(primary: Primary) -> None:
     primary.archive.rmdir()
     assert primary.archives() != 0
     assert not primary.archive.exists()
+
+
+def test_the_servers_words_about_a_failure_are_found_among_others() -> None:
+    log = [
+        "cp: cannot create regular file '/old': No such file or directory",
+        "2026-11-22 21:21:41 UTC [28] LOG:  archive command failed with exit code 1",
+        "2026-11-22 21:21:41 UTC [28] DETAIL:  The failed archive command was: old",
+        "2026-11-22 21:21:42 UTC [27] LOG:  checkpoint starting: time",
+        "cp: cannot create regular file '/archive/.x.part': Permission denied",
+        "2026-11-22 21:21:43 UTC [28] LOG:  archive command failed with exit code 1",
+        "2026-11-22 21:21:43 UTC [28] DETAIL:  The failed archive command was: new",
+        '2026-11-22 21:21:44 UTC [28] WARNING:  archiving write-ahead log file "x" failed '
+        "too many times, will try again later",
+    ]
+    assert archiver_words(log) == tuple(log[4:7])
+    assert archiver_words(log[3:4]) == ()
+    assert archiver_words(log[5:6]) == (log[5],)
+    assert archiver_words(log[7:]) == (log[7],)

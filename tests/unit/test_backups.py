@@ -7,6 +7,7 @@ import lzma
 from collections.abc import Callable
 from pathlib import Path
 
+import lz4.frame
 import pytest
 import zstandard
 
@@ -26,6 +27,7 @@ from tests.unit.made import (
     SYSTEM,
     backup_files,
     backup_history_text,
+    backup_value,
     control_bytes,
     label_text,
     make_archive,
@@ -63,6 +65,7 @@ def test_a_plain_backup_is_read(tmp_path: Path) -> None:
         (".bz2", bz2.compress),
         (".xz", lzma.compress),
         (".zst", zstandard.ZstdCompressor().compress),
+        (".lz4", lz4.frame.compress),
     ],
 )
 @pytest.mark.parametrize("prefix", ["", "./"])
@@ -78,6 +81,38 @@ def test_a_tar_backup_is_read(
     assert backup.restored_bytes == (None if suffix else len(data))
     # Neither the tar nor an archive tells, so it is what most clusters have.
     assert backup.segment_size == 16 * MEGABYTE
+
+
+def test_the_files_of_a_tar_backup(tmp_path: Path) -> None:
+    tar = tar_bytes(backup_files())
+    mine = {"base.tar.lz4": lz4.frame.compress(tar), "pg_wal.tar": tar, "16384.tar.gz": b""}
+    strangers = ("base.tar.lz4.part", "16385.tar.Z", "old-base.tar", "x16384.tar", "16384.tar.d/x")
+    write_files(tmp_path, mine | dict.fromkeys(strangers, b"x"))
+    backup = open_backup(tmp_path)
+    assert sorted(path.name for path in backup.tars()) == sorted(mine)
+    assert backup.own_wal() == []
+    assert open_backup(plain_backup(tmp_path / "plain")).tars() == []
+
+
+def test_of_a_tar_that_is_there_twice_the_unpacked_one_is_taken(tmp_path: Path) -> None:
+    tar = tar_bytes(backup_files())
+    write_files(tmp_path, {"base.tar": tar, "base.tar.gz": gzip.compress(tar), "9.tar.zst": b""})
+    assert [path.name for path in open_backup(tmp_path).tars()] == ["9.tar.zst", "base.tar"]
+
+
+@pytest.mark.parametrize(
+    ("version", "directory"), [("18", "pg_wal"), ("10", "pg_wal"), ("9.6", "pg_xlog")]
+)
+def test_the_wal_that_a_plain_backup_brings_along(
+    tmp_path: Path, version: str, directory: str
+) -> None:
+    backup = backup_value(tmp_path / "b", version)
+    assert backup.own_wal() == []
+    for number in (4, 2):
+        write_files(tmp_path / "b" / directory, {segment(number).name: b""})
+    strangers = ("00000002.history", f"{segment(3).name}.partial", "archive_status/x")
+    write_files(tmp_path / "b" / directory, dict.fromkeys(strangers, b""))
+    assert backup.own_wal() == [segment(2), segment(4)]
 
 
 def test_a_manifest_tells_the_end_and_what_a_compressed_backup_needs(tmp_path: Path) -> None:

@@ -4,8 +4,10 @@ import bz2
 import gzip
 import lzma
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import lz4.frame
 import pytest
 import zstandard
 from hypothesis import given
@@ -21,6 +23,7 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
     ".zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+    ".lz4": partial(lz4.frame.compress, content_checksum=True),
 }
 
 
@@ -85,7 +88,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
         ("000000010000000000000002.00000028.backup.gz", "000000010000000000000002.00000028.backup"),
         ("x.gz.gz", "x.gz"),
         ("x.GZ", "x.GZ"),
-        ("x.lz4", "x.lz4"),
+        ("x.Z", "x.Z"),
         (".gz", ""),
     ],
 )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import lz4.frame
 import pytest
 import zstandard
 
@@ -19,6 +20,8 @@ from pitr_tui.recovery.events import Event, FeedFailed, NameAbsent, SegmentStage
 from pitr_tui.recovery.feeder import WalFeeder, WalSource
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.servers.osuser import OsUser
+from pitr_tui.storage.path import WritePath
+from tests.local import on_disk
 from tests.unit.made import (
     MEGABYTE,
     SYSTEM,
@@ -50,7 +53,7 @@ class Feed:
 
     @property
     def directory(self) -> Path:
-        return self.feeder.directory
+        return on_disk(self.feeder.directory)
 
     @property
     def ready(self) -> list[str]:
@@ -133,13 +136,58 @@ def test_what_it_lays_ready_is_the_segment_for_its_user_alone(tmp_path: Path, st
     packed = zstandard.ZstdCompressor().compress(segment_bytes(segment(3)))
     (tmp_path / "a" / f"{segment(3).name}.zst").write_bytes(packed)
     (tmp_path / "a" / f"{segment(4).name}.gz").write_bytes(gzip.compress(segment_bytes(segment(4))))
+    lz4_packed = lz4.frame.compress(segment_bytes(segment(5)))
+    (tmp_path / "a" / f"{segment(5).name}.lz4").write_bytes(lz4_packed)
     feed = start(archive)
     feed.settle()
     for path in (feed.directory / "ready").iterdir():
         assert path.stat().st_mode & 0o777 == 0o600
-    for number in (2, 3, 4):
+    for number in (2, 3, 4, 5):
         assert feed.take(segment(number).name) == segment_bytes(segment(number))
     assert not any((feed.directory / "drafts").iterdir())
+
+
+def test_a_segment_that_was_only_begun_is_the_end_of_the_way(tmp_path: Path, start: Start) -> None:
+    archive = make_archive(tmp_path / "a", segment(2))
+    begun = tmp_path / "a" / f"{segment(3).name}.partial"
+    begun.write_bytes(segment_bytes(segment(3)))
+    feed = start(archive)
+    source = feed.feeder.source
+    assert source.held() == {2: segment(2), 3: segment(3)}
+    assert source.last_reachable() == segment(3)
+    feed.settle()
+    assert feed.ready == names(2)  # it still grows, so it is not read ahead
+    assert feed.ask(segment(3).name) == "ready"
+    assert feed.take(segment(3).name) == segment_bytes(segment(3))
+    assert feed.ask(segment(4).name) == "absent\n"
+
+
+def test_a_begun_segment_that_is_not_as_long_as_a_whole_one_is_refused(
+    tmp_path: Path, start: Start
+) -> None:
+    """pg_receivewal fills it with zeros from the start; a shorter one is a copy cut off."""
+    archive = make_archive(tmp_path / "a", segment(2))
+    begun = tmp_path / "a" / f"{segment(3).name}.partial"
+    begun.write_bytes(segment_bytes(segment(3))[:-1])
+    feed = start(archive)
+    assert feed.ask(segment(3).name) == "failed\n"
+    (told,) = (event for event in feed.events if isinstance(event, FeedFailed))
+    assert f"it has {MEGABYTE - 1:,} bytes instead of {MEGABYTE:,}" in told.why
+
+
+def test_a_parents_begun_segment_is_no_substitute_for_the_childs(
+    tmp_path: Path, start: Start
+) -> None:
+    """A promotion leaves the parent's last segment as `.partial`: it goes on behind the fork."""
+    archive = make_archive(tmp_path / "a", segment(3))
+    begun = tmp_path / "a" / f"{segment(4).name}.partial"
+    begun.write_bytes(segment_bytes(segment(4)))
+    feed = start(archive, BRANCH, number=3)
+    assert feed.ask(segment(4).name) == "failed\n"
+    child = segment(4, timeline=2)
+    (tmp_path / "a" / child.name).write_bytes(segment_bytes(child))
+    assert feed.feeder.source.held() == {3: segment(3), 4: child}
+    assert feed.ask(child.name) == "ready"
 
 
 def test_absence_is_answered_and_read_again_when_asked_again(tmp_path: Path, start: Start) -> None:
@@ -262,12 +310,12 @@ def test_an_archive_that_was_unmounted_proves_no_absence(tmp_path: Path, start: 
 class FailingOnce(WalSource):
     """A source whose first attempts fail; how many are left stands in a file of its archive."""
 
-    def fetch(self, name: str, place: Path) -> int | None:
-        counter = self.archive.directory / "failures"
+    def fetch(self, name: str, place: WritePath) -> int | None:
+        counter = on_disk(self.archive.directory) / "failures"
         left = int(counter.read_text())
         counter.write_text(str(left - 1))
         if left > 0:
-            place.write_bytes(b"half a file")
+            on_disk(place).write_bytes(b"half a file")
             raise PitrError("the network is down")
         return WalSource.fetch(self, name, place)
 
@@ -366,7 +414,7 @@ class TestFinish:
 
         @dataclass(frozen=True, slots=True)
         class Slow(WalSource):
-            def fetch(self, name: str, place: Path) -> int | None:
+            def fetch(self, name: str, place: WritePath) -> int | None:
                 if name in names(2, 3):
                     assert gate.wait(10)
                 return WalSource.fetch(self, name, place)

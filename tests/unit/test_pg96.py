@@ -15,6 +15,7 @@ from pitr_tui.recovery.feeder import WalSource
 from pitr_tui.recovery.place import Copy
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BackupFormat, list_backups, open_backup
+from pitr_tui.servers.local_secondary import DirectoryFiller
 from pitr_tui.servers.osuser import OsUser
 from tests.unit.made import DATA, make_plan
 
@@ -36,7 +37,7 @@ def backup(archive: WalArchive) -> Backup:
 @pytest.fixture(scope="module")
 def copy(backup: Backup, tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("pg96")
-    list(Copy(backup, place, OsUser.current(), lambda: None).run())
+    list(Copy(backup, DirectoryFiller(place, OsUser.current()), lambda: None).run())
     return place
 
 

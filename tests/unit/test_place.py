@@ -11,8 +11,9 @@ import pytest
 
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.recovery.events import Progress
-from pitr_tui.recovery.place import Copy, remove, require_empty
+from pitr_tui.recovery.place import Copy
 from pitr_tui.repositories.backups import open_backup
+from pitr_tui.servers.local_secondary import DirectoryFiller, remove, require_empty
 from pitr_tui.servers.osuser import OsUser
 from tests.unit.made import backup_files, plain_backup, tar_bytes, tar_member, write_files
 
@@ -30,7 +31,8 @@ LEFT_OUT = {
 def copied(backup: Path, to: Path) -> dict[str, bytes]:
     """Copy a backup, and give the files that came, with their paths in the destination."""
     to.mkdir()
-    events = list(Copy(open_backup(backup), to, OsUser.current(), lambda: None).run())
+    filler = DirectoryFiller(to, OsUser.current())
+    events = list(Copy(open_backup(backup), filler, lambda: None).run())
     files = {
         str(path.relative_to(to)): path.read_bytes() for path in to.rglob("*") if path.is_file()
     }
@@ -204,7 +206,7 @@ def test_a_copy_can_be_cancelled(tmp_path: Path) -> None:
     (tmp_path / "to").mkdir()
     backup = open_backup(plain_backup(tmp_path / "b"))
     with pytest.raises(CancelledError):
-        list(Copy(backup, tmp_path / "to", OsUser.current(), check).run())
+        list(Copy(backup, DirectoryFiller(tmp_path / "to", OsUser.current()), check).run())
 
 
 @pytest.mark.parametrize("what", ["file", "full", "link", "dangling"])

@@ -22,6 +22,7 @@ from pitr_tui.postgres.target import (
 from pitr_tui.recovery.feeder import RESTORE_COMMAND, restore_script
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.backups import BackupFormat
+from tests.local import local
 from tests.unit.made import backup_value, make_archive, make_plan, segment
 
 MAJORS = ("9.6.24", "10.23", "11.22", "12.22", "13.23", "14.23", "15.18", "16.14", "17.10", "18.6")
@@ -149,9 +150,9 @@ def test_the_secondary_harms_nobody(tmp_path: Path, version: str) -> None:
         assert settings.get(name, "") == ""
     assert settings.get("max_logical_replication_workers", "0") == "0"
     for name in ("hba_file", "ident_file", "external_pid_file"):
-        assert str(plan.destination / "pitr") in settings[name]
+        assert str(local(plan).directory / "pitr") in settings[name]
     # Its place may be a short one in /tmp, where the path of the destination is too long.
-    assert settings["unix_socket_directories"] == f'"{plan.socket_directory}"'
+    assert settings["unix_socket_directories"] == f'"{local(plan).socket_directory}"'
 
 
 @pytest.mark.parametrize(
@@ -225,14 +226,14 @@ def test_the_printed_commands_write_the_files_of_the_run(
 ) -> None:
     """The text for people is run by a shell, and compared with what the run writes."""
     plan = make_plan(tmp_path, version, TARGETS[4], destination=tmp_path / name, port=5433)
-    (plan.destination / "pitr").mkdir(parents=True)
+    (local(plan).directory / "pitr").mkdir(parents=True)
     there = {"postgresql.conf": "port = 1\n", "postgresql.auto.conf": "# here\n"}
     for path, text in there.items():
-        (plan.destination / path).write_text(text)
+        (local(plan).directory / path).write_text(text)
     subprocess.run(["sh", "-euc", commands(plan, 3)], check=True)
     written = {
-        str(path.relative_to(plan.destination)): path.read_bytes().decode()
-        for path in plan.destination.rglob("*")
+        str(path.relative_to(local(plan).directory)): path.read_bytes().decode()
+        for path in local(plan).directory.rglob("*")
         if path.is_file()
     }
     expected = {
@@ -259,9 +260,9 @@ def test_every_step_is_printed(tmp_path: Path, form: BackupFormat, command: str)
     text = plan.render()
     assert str(plan.target) in text
     assert f"{command} '{tmp_path}/a b'" in text
-    assert f"install -d -m 0700 -o {plan.user.name} {plan.destination}" in text
+    assert f"install -d -m 0700 -o {local(plan).user.name} {local(plan).directory}" in text
     assert f"from {segment(2).name} on, timelines 1" in text
-    assert text.endswith(f"{' '.join(plan.server.start_command())}\n")
+    assert text.endswith(f"{' '.join(local(plan).server.start_command())}\n")
 
 
 def test_a_name_that_no_setting_can_carry_is_refused(tmp_path: Path) -> None:

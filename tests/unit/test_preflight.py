@@ -16,6 +16,7 @@ from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.preflight import preflight, require_passed
 from pitr_tui.repositories.archive import WalArchive
+from tests.local import on_disk
 from tests.unit.made import (
     MEGABYTE,
     SYSTEM,
@@ -161,8 +162,29 @@ def test_the_backups_own_wal_fills_a_gap(tmp_path: Path) -> None:
     assert check.evidence == "3 segments from 000000010000000000000002 on, without a gap"
 
 
+def test_a_segment_that_was_only_begun_counts(tmp_path: Path) -> None:
+    archive = make_archive(tmp_path / "held", segment(2))
+    (tmp_path / "held" / f"{segment(3).name}.partial").write_bytes(segment_bytes(segment(3)))
+    check = checked(make_plan(tmp_path, archive=archive), "no gap")
+    assert check.evidence == "2 segments from 000000010000000000000002 on, without a gap"
+
+
+def test_a_backup_whose_wal_cannot_be_listed_is_a_failure(closable: Path) -> None:
+    archive = make_archive(closable / "held", segment(2))
+    directory = closable / "backup" / "pg_wal"
+    directory.mkdir(parents=True)
+    plan = make_plan(closable, archive=archive)
+    directory.chmod(0)
+    try:
+        check = checked(plan, "wal")
+    finally:
+        directory.chmod(0o700)
+    assert check.status is Status.FAILURE
+    assert f"{directory} cannot be read: Permission denied" in check.evidence
+
+
 def test_the_first_segment_of_another_cluster(tmp_path: Path, archive: WalArchive) -> None:
-    path = archive.directory / segment(2).name
+    path = on_disk(archive.directory) / segment(2).name
     path.write_bytes(segment_bytes(segment(2), system=SYSTEM + 1))
     check = checked(make_plan(tmp_path, archive=archive), "wal")
     assert check.status is Status.FAILURE
@@ -232,7 +254,7 @@ def test_a_backup_that_does_not_tell_its_end(tmp_path: Path, archive: WalArchive
 def test_a_time(
     tmp_path: Path, archive: WalArchive, time: datetime, status: Status, words: str
 ) -> None:
-    last = archive.directory / segment(4).name
+    last = on_disk(archive.directory) / segment(4).name
     touch(last, datetime(2026, 11, 22, 15, 5, tzinfo=UTC))
     check = checked(make_plan(tmp_path, target=AtTime(time), archive=archive), "target")
     assert check.status is status
@@ -244,7 +266,7 @@ def touch(path: Path, at: datetime) -> None:
 
 
 def test_a_time_behind_the_last_archived_segment(tmp_path: Path, archive: WalArchive) -> None:
-    touch(archive.directory / segment(4).name, datetime(2026, 11, 22, 14, 50, tzinfo=UTC))
+    touch(on_disk(archive.directory) / segment(4).name, datetime(2026, 11, 22, 14, 50, tzinfo=UTC))
     time = datetime(2026, 11, 22, 14, 55, tzinfo=UTC)
     check = checked(make_plan(tmp_path, target=AtTime(time), archive=archive), "target")
     assert check.status is Status.WARNING
@@ -267,7 +289,7 @@ def test_a_name_is_known_only_when_it_is_reached(tmp_path: Path, archive: WalArc
 
 
 def test_an_archive_that_cannot_be_read_is_a_failure(tmp_path: Path, archive: WalArchive) -> None:
-    archive.directory.rename(tmp_path / "elsewhere")
+    on_disk(archive.directory).rename(tmp_path / "elsewhere")
     plan = make_plan(tmp_path, target=Immediate(), archive=archive)
     assert checked(plan, "wal").status is Status.FAILURE
     assert "archive cannot be read" in checked(plan, "wal").evidence

@@ -88,13 +88,19 @@ DIFFERENCES = [
     ("knows_lsn_target", "10", False, True),
     ("has_logical_replication", "10", False, True),
     ("tar_backup_streams_wal", "10", False, True),
+    ("wal_receiver_tool", "10", "pg_receivexlog", "pg_receivewal"),
+    ("flush_lsn_column", "10", "flush_location", "flush_lsn"),
     ("uses_recovery_conf", "12", True, False),
     ("has_wal_receiver_settings", "12", False, True),
     ("fails_when_target_unreached", "13", False, True),
+    ("writes_backup_manifest", "13", False, True),
+    ("tells_slot_health", "13", False, True),
     ("password_method", "14", "md5", "scram-sha-256"),
     ("has_startup_progress", "15", False, True),
     ("has_archive_library", "15", False, True),
     ("has_statistics_files", "15", True, False),
+    ("backup_compressions", "15", ("gzip",), ("gzip", "lz4", "zstd")),
+    ("verifies_tar_backups", "18", False, True),
 ]
 
 

@@ -1,0 +1,60 @@
+"""From the words of a command line to places, on this machine or behind an engine."""
+
+from __future__ import annotations
+
+import argparse
+import atexit
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pitr_tui.cli.connection import compose_service, server_of
+from pitr_tui.errors import UsageError
+from pitr_tui.storage.location import EngineLocation, engine_location
+from pitr_tui.storage.path import ReadPath
+
+if TYPE_CHECKING:
+    from pitr_tui.containers.engine import Engine
+
+
+def read_place(parsed: argparse.Namespace, text: str) -> ReadPath:
+    """The path that a word names, behind the engine or here. Raises PitrError."""
+    location = engine_location(text)
+    if location is None:
+        return Path(text)
+    from pitr_tui.storage.engine_place import open_place
+
+    path = open_place(engine_of(parsed), image_of(parsed, location), location)
+    atexit.register(path.tree.helper.close)
+    return path
+
+
+def engine_of(parsed: argparse.Namespace) -> Engine:
+    """The engine of this command, the same one each time. Raises EngineError."""
+    server = server_of(parsed) if getattr(parsed, "docker", None) else None
+    known: Engine | None = server.engine if server else getattr(parsed, "engine", None)
+    if known is None:
+        from pitr_tui.containers.engine import Engine
+
+        known = parsed.engine = Engine.connect()
+        atexit.register(known.close)
+    return known
+
+
+def image_of(parsed: argparse.Namespace, wanted_for: EngineLocation) -> str:
+    """The image that was named, or the one of the container or service that was.
+
+    Raises UsageError when none was.
+    """
+    if parsed.image:
+        return str(parsed.image)
+    if getattr(parsed, "docker", None) and (server := server_of(parsed)):
+        return server.image
+    if getattr(parsed, "compose", None):
+        service = compose_service(parsed)
+        if service.image:
+            return service.image
+    raise UsageError(
+        f"{wanted_for} needs an image to be reached with",
+        "what lies behind an engine is read by a helper container",
+        "name the image with --image, or a container of it with --docker",
+    )

@@ -1,0 +1,312 @@
+"""A secondary on this machine: a data directory of its own and the programs found here."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from pitr_tui.errors import PitrError, RefusedError, UsageError
+from pitr_tui.postgres.quote import shell_command, shell_word
+from pitr_tui.postgres.version import PostgresVersion
+from pitr_tui.servers.installation import Installation
+from pitr_tui.servers.local import LocalServer, require_free_port, socket_place, socket_settings
+from pitr_tui.servers.logfile import LogFile
+from pitr_tui.servers.osuser import OsUser
+from pitr_tui.servers.secondary import OWN_DIRECTORY
+from pitr_tui.servers.sql import Database
+from pitr_tui.storage.path import ReadPath
+
+_DEFAULT_PORT = 5432
+_ELSEWHERE = "choose a directory of its own"
+
+
+@dataclass
+class LocalSecondary:
+    """`directory` becomes the data directory. `port` None opens no TCP port: the server then
+    listens on a socket that only its user can reach.
+    """
+
+    directory: Path
+    installation: Installation
+    user: OsUser
+    port: int | None = None
+    role: str = "postgres"
+    _made: list[Path] = field(default_factory=list, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.directory.is_absolute():
+            raise UsageError(f"the destination {self.directory} has to be an absolute path")
+        self._was_there = self.directory.exists()
+
+    @property
+    def version(self) -> PostgresVersion:
+        return self.installation.version
+
+    @property
+    def destination(self) -> str:
+        return str(self.directory)
+
+    @property
+    def data_directory(self) -> Path:
+        return self.directory
+
+    @property
+    def socket_directory(self) -> Path:
+        return socket_place(self.directory / OWN_DIRECTORY / "socket")
+
+    @cached_property
+    def server(self) -> LocalServer:
+        return LocalServer(
+            installation=self.installation,
+            data_directory=self.directory,
+            user=self.user,
+            socket_directory=self.socket_directory,
+            port=self.port or _DEFAULT_PORT,
+            log_path=self.directory / OWN_DIRECTORY / "postgresql.log",
+            role=self.role,
+        )
+
+    @property
+    def database(self) -> Database:
+        return self.server.database
+
+    def state_of_place(self) -> str:
+        require_empty(self.directory)
+        parent = _existing(self.directory)
+        if self.directory.parent != parent and self.directory != parent:
+            raise RefusedError(
+                f"{self.directory.parent} does not exist", "", "create it, or choose another place"
+            )
+        self.user.require_reach(self.directory / "PG_VERSION", "the destination")
+        return "empty" if self.directory.exists() else "new"
+
+    def require_apart(self, backup: ReadPath, archive: ReadPath) -> None:
+        place = self.directory.resolve()
+        for directory, what in ((backup, "the backup"), (archive, "the WAL archive")):
+            if isinstance(directory, Path) and place.is_relative_to(directory.resolve()):
+                raise RefusedError(
+                    f"the destination lies inside of {what}",
+                    f"{place} is in {directory}",
+                    _ELSEWHERE,
+                )
+        for parent in place.parents:
+            if (parent / "PG_VERSION").exists():
+                raise RefusedError(
+                    "the destination lies inside of a server's data directory",
+                    f"{parent} is one",
+                    _ELSEWHERE,
+                )
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(_existing(self.directory)).free
+
+    def programs(self) -> str:
+        self.user.require_reach(self.installation.bindir / "postgres", "PostgreSQL's programs")
+        return str(self.installation)
+
+    def warnings(self) -> Iterator[tuple[str, str]]:
+        return iter(())
+
+    def exposure(self) -> str:
+        if self.port is None:
+            return "no TCP port, own socket"
+        require_free_port(self.port)
+        return f"port {self.port} on 127.0.0.1 alone"
+
+    def settings(self) -> dict[str, str]:
+        settings = socket_settings(self.socket_directory, self.port or _DEFAULT_PORT)
+        return settings | ({"listen_addresses": "127.0.0.1"} if self.port else {})
+
+    def access(self) -> str:
+        lines = ["local all all trust\n"]
+        if self.port is not None:
+            lines.append(f"host all all 127.0.0.1/32 {self.version.password_method}\n")
+        return "".join(lines)
+
+    def make(self) -> None:
+        self._was_there = self.directory.exists()
+        self._made.clear()
+        try:
+            if self._was_there:
+                self.directory.chmod(0o700)
+                self.user.own(self.directory)
+            else:
+                self._make(self.directory)
+            self._make(self.directory / OWN_DIRECTORY)
+            self._make(self.socket_directory)
+        except OSError as error:
+            raise PitrError(
+                "the destination cannot be prepared",
+                f"{error.filename or self.directory}: {error.strerror}",
+                "choose a place that you may write to",
+            ) from error
+
+    def _make(self, directory: Path) -> None:
+        """A directory that was not there; only what we made is removed after a failure."""
+        self.user.make_directory(directory)
+        self._made.append(directory)
+
+    def unmake(self) -> None:
+        if self._made:
+            self.server.stop()
+            remove(self.directory, keep_directory=self._was_there)
+        for directory in self._made:
+            if directory.is_dir():  # the socket's, where it lies elsewhere
+                shutil.rmtree(directory)
+
+    def settle(self) -> None:
+        pass  # there is nothing beside the server
+
+    def filler(self) -> DirectoryFiller:
+        return DirectoryFiller(self.directory, self.user)
+
+    def start(self) -> None:
+        self.server.start()
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def is_running(self) -> bool:
+        return self.server.is_running()
+
+    def follow_log(self) -> LogFile:
+        return self.server.follow_log()
+
+    def log_tail(self) -> list[str]:
+        return self.server.log_tail()
+
+    def throw_away(self) -> None:
+        if not self.directory.exists():
+            return
+        script = self.directory / OWN_DIRECTORY / "restore-command"
+        if self.directory.is_symlink() or not script.is_file():
+            raise RefusedError(
+                f"{self.directory} is left alone",
+                f"it has no {script.relative_to(self.directory)}, so it is not a secondary that "
+                "pitr made",
+                "look at what it is, and remove it by hand",
+            )
+        self.server.stop()
+        if self.server.is_running():
+            raise PitrError(
+                "the secondary did not stop",
+                f"a server still runs in {self.directory}",
+                "stop it by hand, then try again",
+            )
+        remove(self.directory, keep_directory=self.directory.is_mount())
+        if self.socket_directory.exists():  # where the one inside had too long a path
+            try:
+                self.socket_directory.rmdir()
+            except OSError as error:
+                raise PitrError(
+                    f"{self.socket_directory} could not be removed", str(error.strerror)
+                ) from error
+
+    def place_commands(self) -> list[str]:
+        place = shell_word(str(self.directory))
+        return [f"install -d -m 0700 -o {self.user.name} {place}"]
+
+    def copy_commands(self, backup: ReadPath, in_tars: bool) -> list[str]:
+        place = shell_word(str(self.directory))
+        source = shell_word(str(backup))
+        if not isinstance(backup, Path):
+            return [f"#    {backup}  ->  {self.directory}, through the engine"]
+        if in_tars:
+            return [f"tar -xf {source}/base.tar* -C {place}"]
+        return [f"cp -R {source}/. {place}"]
+
+    def writing_commands(self, commands: Sequence[str]) -> list[str]:
+        return list(commands)
+
+    def start_command(self) -> tuple[str, ...]:
+        return self.server.start_command()
+
+    def psql_command(self, dbname: str = "postgres") -> str:
+        own = self.installation.bindir / "psql"
+        on_path = shutil.which("psql") is not None  # any version of it can talk to the secondary
+        return shell_command(
+            [
+                "psql" if on_path or not own.is_file() else str(own),
+                *("-h", str(self.socket_directory)),
+                *("-p", str(self.server.port)),
+                *("-U", self.role),
+                *("-d", dbname),
+            ]
+        )
+
+    def stop_command(self) -> str:
+        return f"kill -INT $(head -1 {shell_word(str(self.server.pid_file))})"
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryFiller:
+    """Writes the files of a backup into a directory of this machine."""
+
+    place: Path
+    user: OsUser
+
+    def directory(self, path: PurePosixPath) -> None:
+        directory = self.place / path
+        if not directory.is_dir():
+            self.directory(path.parent)
+            self.user.make_directory(directory)
+
+    def link(self, path: PurePosixPath, target: PurePosixPath) -> None:
+        self.directory(path.parent)
+        (self.place / path).symlink_to(target)
+
+    @contextmanager
+    def file(self, path: PurePosixPath, size: int) -> Iterator[Callable[[bytes], object]]:
+        self.directory(path.parent)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+        with os.fdopen(os.open(self.place / path, flags, 0o600), "wb") as target:
+            self.user.own(target.fileno())
+            yield target.write
+
+    def finish(self) -> None:
+        pass  # every file was written when it was closed
+
+    def close(self) -> None:
+        pass
+
+
+def require_empty(destination: Path) -> None:
+    """Raises RefusedError when something is there already: nothing is ever overwritten."""
+    try:
+        occupied = destination.is_symlink() or (
+            destination.exists() and (not destination.is_dir() or any(destination.iterdir()))
+        )
+    except OSError as error:
+        raise RefusedError(f"{destination} cannot be looked at", str(error.strerror)) from error
+    if occupied:
+        raise RefusedError(
+            f"the destination {destination} is not empty",
+            "a recovery never overwrites anything",
+            "choose a new directory",
+        )
+
+
+def remove(destination: Path, keep_directory: bool) -> None:
+    """Take away what a failed run has made. Raises PitrError when something resists."""
+    try:
+        if keep_directory:
+            for path in destination.iterdir():
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        elif destination.exists():
+            shutil.rmtree(destination)
+    except OSError as error:
+        raise PitrError(
+            f"what the run left in {destination} could not be removed", str(error)
+        ) from error
+
+
+def _existing(path: Path) -> Path:
+    """The path itself or its nearest ancestor that is there."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path

@@ -1,0 +1,79 @@
+"""SQL to a server in a container, from outside of its container.
+
+The postmaster is mostly process 1 there, and inherits every process whose parent has gone.
+When such a one ends by a signal, it takes that for a crash of its own and throws everybody
+out. So nothing of ours runs beside it: a helper shares its network, and carries the bytes.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from pitr_tui.containers.engine import Engine, engine_errors
+from pitr_tui.containers.helper import Helper
+from pitr_tui.containers.relay import SqlRelay
+from pitr_tui.errors import RefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How SQL gets to a server; it leads nowhere once its container was started again."""
+
+    started: str
+    helper: Helper
+    relay: SqlRelay
+
+
+@dataclass(slots=True)
+class SqlAccess:
+    """The way to the server of one container, made when it is needed and made anew when lost."""
+
+    engine: Engine
+    container: str  # its name or id
+    image: str
+    port: int
+    _way: _Way | None = field(default=None, init=False, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def address(self) -> dict[str, str]:
+        """Where libpq reaches the server now. Raises RefusedError when it does not run."""
+        with self._lock:
+            started = str(self._require_running()["StartedAt"])
+            if self._way is not None and self._way.started != started:
+                self._leave()
+            if self._way is None:
+                self._way = self._enter(started)
+            return self._way.relay.parameters
+
+    def close(self) -> None:
+        """End the connections. The server goes on."""
+        with self._lock:
+            self._leave()
+
+    def _require_running(self) -> dict[str, Any]:
+        with engine_errors(f"the container {self.container} cannot be looked at"):
+            state: dict[str, Any] = self.engine.client.api.inspect_container(self.container)[
+                "State"
+            ]
+        if state["Status"] != "running":
+            raise RefusedError(
+                f"the container {self.container} does not run", f"it is {state['Status']}"
+            )
+        return state
+
+    def _enter(self, started: str) -> _Way:
+        network = f"container:{self.container}"
+        helper = Helper.start(self.engine, self.image, network=network, name_hint="sql")
+        try:
+            return _Way(started, helper, SqlRelay(self.engine, helper.id, self.port))
+        except BaseException:
+            helper.close()
+            raise
+
+    def _leave(self) -> None:
+        way, self._way = self._way, None
+        if way is not None:
+            way.relay.close()
+            way.helper.close()
