@@ -32,6 +32,7 @@ _RIGHTS = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "SETGID", "SETUI
 _REMOVAL_SECONDS = 20
 _POLL = 0.01
 _NO_LIMIT = 1 << 40
+_GONE = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +56,74 @@ class HelperMount:
         return Mount(self.target, self.source, self.kind, read_only=not self.writable)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a helper is to be, so that the same one can be had again."""
+
+    image: str
+    mounts: tuple[HelperMount, ...]
+    volumes_from: str | None
+    network: str
+    user: str
+    role: Role
+    name_hint: str
+
+    def start(self, engine: Engine) -> tuple[str, str, Stream]:
+        """Its id, its name, and the connection that it lives by. Raises EngineError."""
+        from docker.errors import ImageNotFound
+
+        words = ("pitr", self.role.value, self.name_hint, secrets.token_hex(4))
+        name = "-".join(filter(None, words))
+        with engine_errors(f"no helper of the image {self.image} can be started"):
+            try:
+                container = engine.client.containers.create(
+                    self.image,
+                    command=[],
+                    entrypoint=_MAIN,
+                    name=name,
+                    user=self.user,
+                    working_dir="/",
+                    labels=labels(self.role),
+                    mounts=[mount.checked(engine) for mount in self.mounts],
+                    volumes_from=[f"{self.volumes_from}:ro"] if self.volumes_from else None,
+                    network_mode=self.network,
+                    stdin_open=True,
+                    auto_remove=True,
+                    cap_drop=["ALL"],
+                    cap_add=_RIGHTS,
+                    # Volumes of other containers carry labels that SELinux would keep from us.
+                    security_opt=["no-new-privileges", "label=disable"],
+                    healthcheck={"test": ["NONE"]},
+                )
+            except ImageNotFound as error:
+                raise image_missing(self.image) from error
+            identifier = str(container.id)
+            try:
+                life = hijack(
+                    engine,
+                    f"/containers/{identifier}/attach",
+                    {"stdin": "1", "stream": "1"},
+                )
+                container.start()
+            except BaseException:
+                with suppress(Exception):  # the first error is the one that tells
+                    container.remove(force=True, v=True)
+                raise
+        return identifier, name, life
+
+
 @dataclass(slots=True)
 class Helper:
-    """A running helper. Close it, or let it end with this process."""
+    """A running helper. Close it, or let it end with this process.
+
+    When the connection that it lives by was cut, the next shell starts one like it.
+    """
 
     engine: Engine
     id: str
     name: str
-    image: str
     _life: Stream = field(repr=False)
+    _wish: _Wish = field(repr=False)
     _shells: dict[str, Shell] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -85,46 +145,12 @@ class Helper:
         `volumes_from` gives it, read-only, what another container has mounted; `network` is
         "none", "container:ID" or a network's name. Raises EngineError.
         """
-        from docker.errors import ImageNotFound
+        wish = _Wish(image, tuple(mounts), volumes_from, network, user, role, name_hint)
+        return cls(engine, *wish.start(engine), wish)
 
-        name = "-".join(filter(None, ("pitr", role.value, name_hint, secrets.token_hex(4))))
-        what = f"no helper of the image {image} can be started"
-        with engine_errors(what):
-            try:
-                container = engine.client.containers.create(
-                    image,
-                    command=[],
-                    entrypoint=_MAIN,
-                    name=name,
-                    user=user,
-                    working_dir="/",
-                    labels=labels(role),
-                    mounts=[mount.checked(engine) for mount in mounts],
-                    volumes_from=[f"{volumes_from}:ro"] if volumes_from else None,
-                    network_mode=network,
-                    stdin_open=True,
-                    auto_remove=True,
-                    cap_drop=["ALL"],
-                    cap_add=_RIGHTS,
-                    # Volumes of other containers carry labels that SELinux would keep from us.
-                    security_opt=["no-new-privileges", "label=disable"],
-                    healthcheck={"test": ["NONE"]},
-                )
-            except ImageNotFound as error:
-                raise image_missing(image) from error
-            identifier = str(container.id)
-            try:
-                life = hijack(
-                    engine,
-                    f"/containers/{identifier}/attach",
-                    {"stdin": "1", "stream": "1"},
-                )
-                container.start()
-            except BaseException:
-                with suppress(Exception):  # the first error is the one that tells
-                    container.remove(force=True, v=True)
-                raise
-        return cls(engine, identifier, name, image, life)
+    @property
+    def image(self) -> str:
+        return self._wish.image
 
     def __enter__(self) -> Helper:
         return self
@@ -132,11 +158,24 @@ class Helper:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def exists(self) -> bool:
+        """Whether it still runs. Raises EngineError when the engine does not say."""
+        try:
+            with engine_errors(f"the helper {self.name} cannot be looked at"):
+                state = self.engine.client.api.inspect_container(self.id)["State"]
+        except EngineError as error:
+            if error.status != _GONE:
+                raise
+            return False
+        return bool(state["Running"])
+
     def shell(self, user: str = "") -> Shell:
         """The kept shell of a user, `name` or `uid:gid`; "" is the helper's. Raises EngineError."""
         with self._lock:
             shell = self._shells.get(user)
             if shell is None or shell.closed:
+                if shell is not None and not self.exists():
+                    self.id, self.name, self._life = self._wish.start(self.engine)
                 shell = self._shells[user] = Shell(self.engine, self.id, user, ours=True)
             return shell
 

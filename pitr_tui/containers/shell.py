@@ -25,6 +25,10 @@ class Ran:
     stderr: str
 
 
+class ShellGone(EngineError):
+    """The shell ended, or the connection to it was cut; what it was doing may be done or not."""
+
+
 class Shell:
     """A POSIX `sh` in a running container (dash, bash, BusyBox ash), for one script at a time.
 
@@ -107,8 +111,8 @@ class Shell:
         with suppress(Exception):  # the container may be gone, which is as good
             kill_group(self._engine, self._container, self._pid, user=self._user)
 
-    def _gone(self, why: str) -> EngineError:
-        return EngineError(
+    def _gone(self, why: str) -> ShellGone:
+        return ShellGone(
             f"the shell in the container {short_name(self._container)} is gone",
             why,
             "see whether the container and the engine still run",

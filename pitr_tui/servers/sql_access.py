@@ -19,11 +19,17 @@ from pitr_tui.errors import RefusedError
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """How SQL gets to a server; it leads nowhere once its container was started again."""
+    """How SQL gets to a server.
+
+    It leads nowhere once the server's container was started again, or the helper is gone.
+    """
 
     started: str
     helper: Helper
     relay: SqlRelay
+
+    def leads_to(self, started: str) -> bool:
+        return self.started == started and self.helper.exists()
 
 
 @dataclass(slots=True)
@@ -41,7 +47,7 @@ class SqlAccess:
         """Where libpq reaches the server now. Raises RefusedError when it does not run."""
         with self._lock:
             started = str(self._require_running()["StartedAt"])
-            if self._way is not None and self._way.started != started:
+            if self._way is not None and not self._way.leads_to(started):
                 self._leave()
             if self._way is None:
                 self._way = self._enter(started)

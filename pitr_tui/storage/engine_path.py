@@ -13,12 +13,15 @@ import os
 import stat
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from pitr_tui.containers.engine import EngineError
+from pitr_tui.containers.shell import ShellGone
 from pitr_tui.postgres.quote import shell_word
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     from pitr_tui.containers.shell import Ran
 
 _STAT = "stat -c '%f %s %Y %n'"  # GNU and BusyBox both know these four
+_PAUSES = (0.0, 0.5, 2.0, 5.0)
 _CHUNK = 1 << 20
 _SPOOL_BYTES = 32 << 20
 _RACES = 3
@@ -48,9 +52,24 @@ class EngineTree:
     def root(self) -> EnginePath:
         return EnginePath(self, PurePosixPath())
 
-    def run(self, script: str) -> Ran:
-        """Run a script in the helper's shell. Raises EngineError when that is not possible."""
-        return self.helper.shell(self.user).run(script)
+    def run(self, script: str, user: str | None = None) -> Ran:
+        """Run a script in the helper's shell, by the tree's user unless another is named.
+
+        A connection that was cut is made anew, so a script has to bear being run twice. Raises
+        EngineError when that does not help.
+        """
+        by = self.user if user is None else user
+        for pause in _PAUSES:
+            try:
+                shell = self.helper.shell(by)
+            except EngineError as error:
+                if error.status:  # the engine answered, and will not change its mind
+                    raise
+            else:
+                with suppress(ShellGone):
+                    return shell.run(script)
+            time.sleep(pause)
+        return self.helper.shell(by).run(script)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +165,8 @@ class EnginePath:
         self._run(f"rm {'-f ' if missing_ok else ''}{self._word}")
 
     def rename(self, target: EnginePath) -> None:
-        self._run(f"mv {self._word} {target._word}")
+        done = f"{{ [ ! -e {self._word} ] && [ -e {target._word} ]; }}"
+        self._run(f"{done} || mv {self._word} {target._word}")
 
     def write_text(self, text: str, mode: int = 0o600) -> None:
         """Write a small file whole or not at all. Raises OSError."""
@@ -177,7 +197,7 @@ class EnginePath:
                 # What writes here is not always who may read there, so root copies.
                 owner = f"chown {self.tree.user} {self._word}" if self.tree.user else ":"
                 script = f"cp {word} {self._word} && {owner} && {_STAT} {self._word}"
-                ran = self.tree.helper.shell("").run(script)
+                ran = self.tree.run(script, user="")
                 return _facts(self._checked(ran, script)).st_size
         return None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.docker.world import USER, Project
@@ -53,10 +52,14 @@ def play(project: Project, *backup_options: str) -> Accident:
     return Accident(project, xid)
 
 
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "pitr_tui", *arguments]
+
+
 def pitr(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the program as a person does."""
     return subprocess.run(
-        [sys.executable, "-m", "pitr_tui", *arguments],
+        command(*arguments),
         capture_output=True,
         text=True,
         timeout=180,
@@ -70,10 +73,13 @@ def events(done: subprocess.CompletedProcess[str], kind: str) -> list[dict[str, 
     return [event for event in told if event.get("event") == kind]
 
 
-def restore(accident: Accident, to: str, *options: str) -> subprocess.CompletedProcess[str]:
-    """`pitr restore --json` from the accident's backup and archive."""
-    arguments: Sequence[str] = [
+def restore_words(accident: Accident, to: str, *options: str) -> list[str]:
+    """The words of `pitr restore --json` from the accident's backup and archive."""
+    return [
         *("restore", "--json", "--backup", accident.backup, "--archive", accident.archive),
-        *("--to", to, "--docker", str(accident.project.primary.name)),
+        *("--to", to, "--docker", str(accident.project.primary.name), *options),
     ]
-    return pitr(*arguments, *options)
+
+
+def restore(accident: Accident, to: str, *options: str) -> subprocess.CompletedProcess[str]:
+    return pitr(*restore_words(accident, to, *options))
