@@ -175,6 +175,7 @@ class Helper:
             shell = self._shells.get(user)
             if shell is None or shell.closed:
                 if shell is not None and not self.exists():
+                    self._life.close()
                     self.id, self.name, self._life = self._wish.start(self.engine)
                 shell = self._shells[user] = Shell(self.engine, self.id, user, ours=True)
             return shell
