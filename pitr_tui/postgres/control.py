@@ -1,4 +1,4 @@
-"""The head of global/pg_control, whose first 40 bytes lie the same in 9.6 to 18.
+"""global/pg_control: its head, which lies the same in 9.6 to 18, and what a standby must have.
 
 Source: src/include/catalog/pg_control.h (ControlFileData).
 """
@@ -11,7 +11,12 @@ from datetime import UTC, datetime
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn
+from pitr_tui.postgres.version import PostgresVersion
 
+# FLOATFORMAT_VALUE, a number that every control file holds. What lies before it has moved with
+# the versions, but the settings stand at the same distance: their values, a flag, an alignment.
+_LANDMARK = struct.pack("<d", 1234567.0)
+_ALIGNMENT = struct.pack("<I", 8)
 _HEAD = struct.Struct("<QIII4xqQ")
 CONTROL_PATH = "global/pg_control"
 
@@ -56,3 +61,20 @@ class ControlHead:
     def major(self) -> str | None:
         """The major version that made the cluster, or None for a catalog we do not know."""
         return _MAJORS_OF_CATALOG.get(self.catalog_version)
+
+
+def standby_minimums(data: bytes, version: PostgresVersion) -> dict[str, int]:
+    """The settings of the primary that a server must not have less of to replay its WAL.
+
+    They are those that it ran with when pg_control was written, wherever they were set; empty
+    for a file in which they are not found. Source: CheckRequiredParameterValues() in
+    src/backend/access/transam/xlog.c.
+    """
+    names = version.standby_minimums
+    end = data.find(_LANDMARK)
+    for padding in (0, 4):
+        at = end - padding - 4
+        start = at - 4 - 4 * len(names)
+        if start > 0 and data[at : at + 4] == _ALIGNMENT:
+            return dict(zip(names, struct.unpack_from(f"<{len(names)}i", data, start), strict=True))
+    return {}

@@ -148,6 +148,18 @@ class PostgresVersion:
         return self.number >= 120000
 
     @property
+    def standby_minimums(self) -> tuple[str, ...]:
+        """The settings of which a standby must not have less, in pg_control's order."""
+        senders = ("max_wal_senders",) if self.number >= 120000 else ()
+        return (
+            "max_connections",
+            "max_worker_processes",
+            *senders,
+            "max_prepared_transactions",
+            "max_locks_per_transaction",
+        )
+
+    @property
     def has_logical_replication(self) -> bool:
         return self.number >= 100000
 

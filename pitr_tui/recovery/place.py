@@ -13,10 +13,8 @@ from pitr_tui.repositories.backups import (
     TABLESPACES,
     Backup,
     BackupFormat,
-    drain,
-    open_tar,
-    tar_errors,
 )
+from pitr_tui.repositories.tars import drain, open_tar, tar_errors
 from pitr_tui.servers.secondary import OWN_DIRECTORY, Filler
 from pitr_tui.storage.path import Members, ReadPath, tree_members
 

@@ -109,6 +109,7 @@ class RecoveryPlan:
             "archive_command": "",
             "synchronous_standby_names": "",
             "hot_standby": "on",
+            **{name: str(value) for name, value in self.backup.raised.items()},
             "cluster_name": "pitr_secondary",
             **self.secondary.settings(),
             "hba_file": str(own / "pg_hba.conf"),

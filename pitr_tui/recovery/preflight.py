@@ -19,7 +19,17 @@ _WAL_ROOM = 8
 
 def preflight(plan: RecoveryPlan, now: datetime) -> tuple[CheckDone, ...]:
     """Every check of a plan, in the order in which a person would ask. `now` is our clock."""
-    checks = (_destination, _space, _programs, _harm, _timeline, _wal, _end_of_backup, _target)
+    checks = (
+        _destination,
+        _space,
+        _programs,
+        _settings,
+        _harm,
+        _timeline,
+        _wal,
+        _end_of_backup,
+        _target,
+    )
     results: list[CheckDone] = []
     for check in checks:
         try:
@@ -83,6 +93,12 @@ def _programs(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
     yield CheckDone("programs", Status.OK, plan.secondary.programs())
     for name, sentence in plan.secondary.warnings():
         yield CheckDone(name, Status.WARNING, sentence)
+
+
+def _settings(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
+    if raised := plan.backup.raised:
+        told = ", ".join(f"{name} {value}" for name, value in raised.items())
+        yield CheckDone("settings", Status.OK, f"{told}: as the primary ran, not as its files say")
 
 
 def _harm(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import re
-import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
 
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.control import CONTROL_PATH, ControlHead
@@ -17,14 +14,14 @@ from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, WalSegment, is_segment
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.storage.compression import SUFFIXES, open_plain, plain_name, read_errors
+from pitr_tui.repositories.identity import identity_of, raised_settings
+from pitr_tui.storage.compression import SUFFIXES, plain_name
 from pitr_tui.storage.path import ReadPath, files_below, first_of
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
 
 TAR_NAMES = tuple(f"base.tar{suffix}" for suffix in SUFFIXES)
 _TAR = re.compile(rf"(base|pg_wal|\d+)\.tar({'|'.join(map(re.escape, SUFFIXES))})")
 TABLESPACES = "pitr_tablespaces"  # where a backup of ours keeps them, inside of itself
-_IDENTITY = ("backup_label", "PG_VERSION", CONTROL_PATH)
 
 
 class BackupFormat(StrEnum):
@@ -38,7 +35,8 @@ class Backup:
 
     `total_bytes` is its size on disk, compressed where it is; `restored_bytes` what a copy
     will need, None where a compressed one has no manifest that tells. `stop_lsn` is None
-    where neither manifest nor archive tell where the backup ends.
+    where neither manifest nor archive tell where the backup ends. `raised` has the settings
+    that the primary had more of than the backup's own files say, as by its command line.
     """
 
     path: ReadPath
@@ -51,6 +49,7 @@ class Backup:
     segment_size: int
     stop_lsn: Lsn | None = None
     stop_time: str | None = None
+    raised: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -144,7 +143,7 @@ def open_backup(path: ReadPath, archive: WalArchive | None = None) -> Backup:
             "`pitr backup list DIR` shows the backups below a directory",
         )
     tar = tar_of(path)
-    identity = _tar_identity(tar) if tar else _plain_identity(path)
+    identity = identity_of(path, tar)
     label = BackupLabel.parse(identity["backup_label"].decode("utf-8", "replace"))
     if label.incremental:
         raise RefusedError(
@@ -171,86 +170,13 @@ def open_backup(path: ReadPath, archive: WalArchive | None = None) -> Backup:
         segment_size=segment_size,
         stop_lsn=stop_lsn,
         stop_time=stop_time,
+        raised=raised_settings(identity, version),
     )
 
 
 def tar_of(path: ReadPath) -> ReadPath | None:
     """The base.tar of a backup in tar format."""
     return first_of([path / name for name in TAR_NAMES])
-
-
-class _Member(tarfile.TarInfo):
-    """A member whose damaged header is an error.
-
-    Behind the first member, tarfile takes one that is cut off or overwritten for the end.
-    """
-
-    @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
-        try:
-            return super().frombuf(buf, encoding, errors)
-        except tarfile.HeaderError as error:
-            if type(error).__name__ == "EOFHeaderError":  # the zeros at the end of a whole tar
-                raise
-            raise tarfile.ReadError(str(error)) from error
-
-
-@contextmanager
-def open_tar(path: ReadPath) -> Iterator[tarfile.TarFile]:
-    """A tar file to be read once from front to end, whatever its compression."""
-    with (
-        open_plain(path) as file,
-        tarfile.open(fileobj=file, mode="r|", bufsize=1 << 20, tarinfo=_Member) as members,
-    ):
-        yield members
-
-
-def drain(tar: tarfile.TarFile) -> None:
-    """Read what follows the last member, so that a compression sees its checksum."""
-    while tar.fileobj is not None and tar.fileobj.read(1 << 20):
-        pass
-
-
-def tar_errors() -> tuple[type[Exception], ...]:
-    return (*read_errors(), tarfile.TarError)
-
-
-def _plain_identity(path: ReadPath) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    for name in _IDENTITY:
-        try:
-            found[name] = (path / name).read_bytes()
-        except FileNotFoundError as error:
-            raise _incomplete(path, name) from error
-        except OSError as error:
-            raise PitrError(f"{path / name} cannot be read", str(error.strerror)) from error
-    return found
-
-
-def _tar_identity(tar: ReadPath) -> dict[str, bytes]:
-    found: dict[str, bytes] = {}
-    try:
-        with open_tar(tar) as members:
-            for member in members:
-                name = member.name.removeprefix("./")
-                file = members.extractfile(member) if name in _IDENTITY else None
-                if file is not None:
-                    found[name] = file.read()
-                if len(found) == len(_IDENTITY):
-                    return found
-    except tar_errors() as error:
-        raise PitrError(
-            f"the backup in {tar.parent} is damaged", f"{tar.name}: {error}", "use another backup"
-        ) from error
-    missing = next(name for name in _IDENTITY if name not in found)
-    raise _incomplete(tar.parent, missing)
-
-
-def _incomplete(path: ReadPath, name: str) -> PitrError:
-    why = f"it has no {name}"
-    if name == "backup_label":
-        why += ": it is a data directory, not a backup, or it was started already"
-    return RefusedError(f"{path} is not a complete base backup", why, "use another backup")
 
 
 def _segment_size(

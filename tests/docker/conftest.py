@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -34,10 +35,16 @@ def project(
 
 
 @pytest.fixture
-def secondary(engine: DockerClient, project: Project) -> Iterator[str]:
+def secondary_name(engine: DockerClient) -> Iterator[str]:
     """The name of a volume and container that a test may make."""
-    name = f"{project.name}-recovered"
+    name = f"pitr-test-{uuid.uuid4().hex[:8]}-recovered"
     yield name
     with suppress(NotFound):
         engine.containers.get(name).remove(force=True, v=True)
     world.remove_volume(engine, name)
+
+
+@pytest.fixture
+def secondary(project: Project, secondary_name: str) -> str:
+    """Such a name, of what is gone before the project is."""
+    return secondary_name

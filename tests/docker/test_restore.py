@@ -15,7 +15,7 @@ from docker.errors import NotFound
 from tests.docker.accident import command, events, play, restore, restore_words
 from tests.docker.cutting import Cutter
 from tests.docker.secondaries import assert_undisturbed, has, query
-from tests.docker.world import MAJORS, Project, executed, majors
+from tests.docker.world import MAJORS, Project, executed, majors, running, tutorial
 from tests.unit.made import wait_until
 
 pytestmark = pytest.mark.docker
@@ -157,3 +157,18 @@ def test_connections_to_the_engine_may_be_cut_while_it_replays(
         cutter.close()
     assert set(cuts.values()) == {0}
     assert query(engine.containers.get(secondary), "SELECT count(*) FROM t") == "4"
+
+
+def test_settings_of_the_primarys_command_line(
+    engine: DockerClient, tmp_path: Path, secondary_name: str
+) -> None:
+    """No backup holds them, and PostgreSQL replays nothing with less of these."""
+    described = yaml.safe_load(tutorial("18"))
+    described["services"]["primary"]["command"] = ["postgres", "-c", "max_connections=200"]
+    with running(engine, tmp_path, yaml.safe_dump(described)) as project:
+        accident = play(project)
+        done = restore(accident, f"volume:{secondary_name}", "--latest")
+        assert done.returncode == 0, done.stdout
+        assert query(engine.containers.get(secondary_name), "SHOW max_connections") == "200"
+        checks = {event["name"]: event["evidence"] for event in events(done, "CheckDone")}
+        assert str(checks["settings"]).startswith("max_connections 200: ")

@@ -284,3 +284,33 @@ def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="no directory"):
         list_backups(tmp_path / "none")
     assert list_backups(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("configuration", "raised"),
+    [
+        ({}, ("max_connections", "max_worker_processes", "max_wal_senders")),
+        ({"postgresql.conf": "max_connections = 200"}, ("max_worker_processes", "max_wal_senders")),
+        (
+            {
+                "postgresql.conf": "max_connections = 200\nmax_worker_processes = 'many'",
+                "postgresql.auto.conf": "max_connections = '130'\nmax_wal_senders = '13'",
+            },
+            ("max_connections", "max_worker_processes"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("tar", [False, True])
+def test_what_the_primary_had_more_of_than_its_files_say(
+    tmp_path: Path, configuration: dict[str, str], raised: tuple[str, ...], tar: bool
+) -> None:
+    control = (Path(__file__).parents[1] / "data" / "pg_control" / "18").read_bytes()
+    files = backup_files() | {"global/pg_control": control.ljust(8192, b"\0")}
+    files |= {name: text.encode() for name, text in configuration.items()}
+    # pg_basebackup sends pg_control last
+    files["global/pg_control"] = files.pop("global/pg_control")
+    write_files(tmp_path, {"base.tar": tar_bytes(files)} if tar else files)
+    values = {"max_connections": 131, "max_worker_processes": 17, "max_wal_senders": 13}
+    values |= {"max_prepared_transactions": 7, "max_locks_per_transaction": 77}
+    always = ("max_prepared_transactions", "max_locks_per_transaction")
+    assert open_backup(tmp_path).raised == {name: values[name] for name in (*raised, *always)}

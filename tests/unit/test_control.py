@@ -1,12 +1,14 @@
 """The head of pg_control: the cluster, its version and its last checkpoint."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from pitr_tui.errors import PitrError
-from pitr_tui.postgres.control import ControlHead
+from pitr_tui.postgres.control import ControlHead, standby_minimums
 from pitr_tui.postgres.lsn import Lsn
+from pitr_tui.postgres.version import PostgresVersion
 from tests.unit.made import SYSTEM, control_bytes
 
 
@@ -58,3 +60,34 @@ def test_what_is_no_control_file_is_refused(data: bytes) -> None:
 def test_an_identifier_may_use_all_64_bits() -> None:
     head = ControlHead.parse(control_bytes(system=(1 << 64) - 1))
     assert head.system_identifier == (1 << 64) - 1
+
+
+CONTROL_FILES = Path(__file__).parents[1] / "data" / "pg_control"
+OLD = {
+    "max_connections": 131,
+    "max_worker_processes": 17,
+    "max_prepared_transactions": 7,
+    "max_locks_per_transaction": 77,
+}
+NEW = OLD | {"max_wal_senders": 13}
+STOCK = dict(zip(OLD, (100, 8, 5, 64), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("major", "settings"),
+    [
+        ("9.6", STOCK),
+        *((major, OLD) for major in ("10", "11")),
+        *((major, NEW) for major in ("12", "13", "14", "15", "16", "17", "18")),
+    ],
+)
+def test_the_settings_of_the_primary_are_found(major: str, settings: dict[str, int]) -> None:
+    """The files are the beginnings of those that servers of each major have written."""
+    data = (CONTROL_FILES / major).read_bytes()
+    assert standby_minimums(data, PostgresVersion.parse(major)) == settings
+
+
+@pytest.mark.parametrize("cut", [0, 100, 180, 207])
+def test_a_control_file_without_them_gives_none(cut: int) -> None:
+    data = (CONTROL_FILES / "18").read_bytes()[:cut]
+    assert standby_minimums(data, PostgresVersion.parse("18")) == {}
