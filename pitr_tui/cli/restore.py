@@ -62,16 +62,10 @@ def restore(parsed: argparse.Namespace, output: Output) -> int:
     checks = preflight(plan, utc_now())
     for check in checks:
         _show_check(check, output)
+    told = [{"name": c.name, "status": c.status, "evidence": c.evidence} for c in checks]
+    output.fact({"event": "Preflight", "checks": told})
     if parsed.dry_run:
-        output.fact(
-            {
-                "event": "Plan",
-                "files_and_commands": plan.render(),
-                "checks": [
-                    {"name": c.name, "status": c.status, "evidence": c.evidence} for c in checks
-                ],
-            }
-        )
+        output.fact({"event": "Plan", "files_and_commands": plan.render()})
         output.say()
         output.say(plan.render())
     require_passed(checks)

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from docker import DockerClient
-from docker.errors import NotFound
 
 from tests.docker import world
 from tests.docker.world import Project
@@ -39,9 +37,7 @@ def secondary_name(engine: DockerClient) -> Iterator[str]:
     """The name of a volume and container that a test may make."""
     name = f"pitr-test-{uuid.uuid4().hex[:8]}-recovered"
     yield name
-    with suppress(NotFound):
-        engine.containers.get(name).remove(force=True, v=True)
-    world.remove_volume(engine, name)
+    world.remove_secondary(engine, name)
 
 
 @pytest.fixture

@@ -15,7 +15,15 @@ from docker.errors import NotFound
 from tests.docker.accident import command, events, play, restore, restore_words
 from tests.docker.cutting import Cutter
 from tests.docker.secondaries import assert_undisturbed, has, query
-from tests.docker.world import MAJORS, Project, executed, majors, running, tutorial
+from tests.docker.world import (
+    MAJORS,
+    Project,
+    executed,
+    majors,
+    remove_secondary,
+    running,
+    tutorial,
+)
 from tests.unit.made import wait_until
 
 pytestmark = pytest.mark.docker
@@ -170,5 +178,6 @@ def test_settings_of_the_primarys_command_line(
         done = restore(accident, f"volume:{secondary_name}", "--latest")
         assert done.returncode == 0, done.stdout
         assert query(engine.containers.get(secondary_name), "SHOW max_connections") == "200"
-        checks = {event["name"]: event["evidence"] for event in events(done, "CheckDone")}
-        assert str(checks["settings"]).startswith("max_connections 200: ")
+        (checked,) = events(done, "Preflight")
+        assert "max_connections 200: as the primary ran" in str(checked)
+        remove_secondary(engine, secondary_name)

@@ -6,7 +6,7 @@ import gc
 import uuid
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -241,6 +241,13 @@ def remove_volume(client: DockerClient, name: str) -> None:
         return False
 
     wait_until(removed)
+
+
+def remove_secondary(client: DockerClient, name: str) -> None:
+    """Remove the container and the volume of a secondary, where they are there."""
+    with suppress(NotFound):
+        client.containers.get(name).remove(force=True, v=True)
+    remove_volume(client, name)
 
 
 def executed(container: Container, command: list[str], user: str = "") -> tuple[int, str]:
