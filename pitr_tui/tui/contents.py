@@ -11,7 +11,7 @@ from pitr_tui.servers.sql import Database
 from pitr_tui.tui.bridge import Emit
 from pitr_tui.wording import size_text
 
-_PRIMARY_SECONDS = 3.0
+_PRIMARY_SECONDS = 3  # 11 and older take whole numbers only
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,20 @@ from typing import TYPE_CHECKING
 
 from pitr_tui.postgres.target import Latest, RecoveryTarget, TargetAction
 from pitr_tui.recovery.events import Clock, utc_now
+from pitr_tui.tui.reach import Place, Reach
 
 if TYPE_CHECKING:  # the first paint waits for this module, so it loads no engine
+    from pitr_tui.containers.compose import ComposeProject
+    from pitr_tui.containers.container import PostgresContainer
+    from pitr_tui.containers.service import ComposeService
     from pitr_tui.recovery.archiving import ArchivingStatus
     from pitr_tui.recovery.events import CheckDone
     from pitr_tui.recovery.plan import RecoveryPlan
+    from pitr_tui.recovery.receiver_status import ReceiverStatus
     from pitr_tui.recovery.state import RunView
     from pitr_tui.repositories.backups import Backup
-    from pitr_tui.servers.local import LocalServer
     from pitr_tui.servers.primary import PrimaryFacts
+    from pitr_tui.servers.secondary import Secondary
     from pitr_tui.servers.sql import Database
 
 
@@ -54,7 +59,11 @@ class Story:
 class Session:
     """One way through the wizard. `primary_is_down` means: go on with backup and archive alone.
 
-    `passed` has the steps that the person has gone through; the plan is in it once confirmed.
+    `origin` is the primary's container, dead or alive, or the compose service that describes
+    it; None for a primary that is reached without an engine. `container` and `compose` were
+    named by the person; without the latter the compose file in the working directory is looked
+    for, and `project` is what was read. `passed` has the steps that the person has gone through;
+    the plan is in it once confirmed.
     """
 
     clock: Clock = utc_now
@@ -62,15 +71,22 @@ class Session:
     database: Database | None = None
     facts: PrimaryFacts | None = None
     primary_is_down: bool = False
+    origin: PostgresContainer | ComposeService | None = None
+    container: str = ""
+    compose: Path | None = None
+    project: ComposeProject | None = None
+    reach: Reach = field(default_factory=Reach)
     archiving: ArchivingStatus | None = None
-    archive_directory: Path | None = None
-    backup_directory: Path | None = None
+    receiver: ReceiverStatus | None = None
+    other_archive: Place | None = None
+    archive_directory: Place | None = None
+    backup_directory: Place | None = None
     backup: Backup | None = None
     target: RecoveryTarget = field(default_factory=Latest)
     action: TargetAction = TargetAction.PAUSE
-    destination: Path | None = None
+    destination: Place | None = None
     plan: RecoveryPlan | None = None
     checks: tuple[CheckDone, ...] = ()
     run: RunView | None = None
-    secondary: LocalServer | None = None
+    secondary: Secondary | None = None
     passed: set[WizardStep] = field(default_factory=set)

@@ -87,3 +87,15 @@ def forget_plan(session: Session) -> None:
     session.plan = None
     session.checks = ()
     session.passed.discard(WizardStep.PLAN)
+
+
+def forget_primary(session: Session) -> None:
+    """Another primary is chosen: what was found at the one before does not belong to it.
+
+    Places that were named before any primary was known stay.
+    """
+    if session.facts is not None or session.origin is not None:
+        session.archive_directory = session.backup_directory = session.backup = None
+        session.destination = None
+    session.archiving = session.receiver = session.other_archive = None
+    forget_plan(session)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -14,9 +14,13 @@ from textual.pilot import Pilot
 from pitr_tui.cli.wizard import demo_story
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import AtLsn, AtTime, RecoveryTarget, TargetAction
+from pitr_tui.recovery.receiver_status import ReceiverStatus
 from pitr_tui.servers.sql import Database
+from pitr_tui.storage.location import EngineLocation, LocationKind
 from pitr_tui.tui.app import DARK, PitrApp
+from pitr_tui.tui.screens.connect_found import Behind
 from pitr_tui.tui.session import Session, WizardStep
+from tests.tui import containers
 from tests.tui.scenes import opened, screen_text, settled, until
 from tests.tui.world import (
     ARCHIVE,
@@ -76,6 +80,24 @@ def aimed(target: RecoveryTarget) -> Callable[[World], Session]:
     return session_of
 
 
+def contained(world: World) -> Session:
+    """With the primary in a container, and a backup and an archive in volumes."""
+    session = without_archive(world)
+    session.story = session.destination = None
+    session.origin, session.project = containers.PRIMARY, containers.PROJECT
+    return session
+
+
+def contained_and_aimed(world: World) -> Session:
+    session = contained(world)
+    session.archive_directory = containers.volume("shop_archive")
+    session.backup_directory = containers.volume("shop_backups")
+    backups = EngineLocation(LocationKind.VOLUME, "shop_backups", PurePosixPath("2026-11-22"))
+    session.backup = replace(world.backup(22), path=containers.path_in(backups))
+    session.target, session.passed = AtTime(NOTED), {WizardStep.TARGET}
+    return session
+
+
 @dataclass(frozen=True)
 class FirstScene:
     """A step before the recovery, once it shows what is waited for, and after some keys."""
@@ -88,13 +110,15 @@ class FirstScene:
     then_shows: str = ""
     primary: type[MadePrimary] = MadePrimary
     free_bytes: int = World.free_bytes
+    behind: Behind = World.behind
+    receiver: ReceiverStatus | None = None
 
     @asynccontextmanager
     async def played(self, size: tuple[int, int], theme: str = DARK) -> AsyncIterator[Pilot[Any]]:
         """The running application at that moment."""
         async with AsyncExitStack() as stack:
             place = Path(stack.enter_context(TemporaryDirectory())).resolve()
-            world = World(place, self.free_bytes)
+            world = World(place, self.free_bytes, self.behind, self.receiver)
             world.make()
             stack.enter_context(world.opened(self.primary))
             app = PitrApp(self.session(world))
@@ -114,6 +138,30 @@ class FirstScene:
 _TO_NOTED = aimed(AtTime(NOTED))
 FIRST_SCENES = (
     FirstScene("connect", "connect", new, shows="primary 15.14"),
+    FirstScene(
+        "connect-compose",
+        "connect",
+        lambda world: Session(clock=lambda: NOW),
+        shows="not created",
+        keys=("down",),
+        then_shows="it was secondary",
+        behind=containers.COMPOSE,
+    ),
+    FirstScene(
+        "connect-stopped",
+        "connect",
+        lambda world: Session(clock=lambda: NOW),
+        shows="wiki-db",
+        keys=("down", "down", "down", "enter"),
+        then_shows="container wiki-db: stopped",
+    ),
+    FirstScene(
+        "connect-no-engine",
+        "connect",
+        lambda world: Session(clock=lambda: NOW),
+        shows="permission denied",
+        behind=containers.NO_ENGINE,
+    ),
     FirstScene(
         "archive-change",
         "archive",
@@ -138,9 +186,43 @@ FIRST_SCENES = (
         keys=("p",),
         then_shows="archiving works",
     ),
+    FirstScene(
+        "archive-container",
+        "archive",
+        contained,
+        shows="Proposed",
+        primary=SilentPrimary,
+    ),
+    FirstScene(
+        "archive-receiver",
+        "archive",
+        contained,
+        shows="2 segments missing",
+        primary=SilentPrimary,
+        receiver=containers.RECEIVER,
+    ),
+    FirstScene(
+        "archive-container-asked",
+        "archive",
+        contained,
+        shows="Proposed",
+        keys=("enter",),
+        then_shows="In the container root will run",
+        primary=SilentPrimary,
+    ),
     FirstScene("backups", "backups", connected, shows="usable"),
     FirstScene("target", "target", chosen, shows="before the target"),
     FirstScene("plan", "plan", _TO_NOTED, shows="go on, with 1 warning"),
+    FirstScene("plan-container", "plan", contained_and_aimed, shows="go on, with 1 warning"),
+    FirstScene(
+        "plan-container-commands",
+        "plan",
+        contained_and_aimed,
+        shows="go on, with 1 warning",
+        keys=("d",),
+        then_shows="docker volume create",
+        behind=containers.COMPOSE,
+    ),
     FirstScene(
         "plan-refused",
         "plan",

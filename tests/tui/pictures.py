@@ -17,7 +17,10 @@ SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
 THEMES = {LARGE: DARK, SMALL: LIGHT}
 SHOWN = {
     "connect": ("connect", SMALL),
+    "connect-compose": ("connect-compose", SMALL),
     "archive": ("archive-change", SMALL),
+    "archive-container": ("archive-container", LARGE),
+    "plan-container": ("plan-container", SMALL),
     "backups": ("backups", SMALL),
     "target": ("target", SMALL),
     "plan": ("plan", SMALL),

@@ -30,7 +30,7 @@ from pitr_tui.recovery.journal import read_journal
 from pitr_tui.recovery.state import RunView
 from pitr_tui.recovery.verify import Table
 from pitr_tui.servers.installation import Installation
-from pitr_tui.servers.local import LocalServer
+from pitr_tui.servers.local_secondary import LocalSecondary
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import PrimaryFacts
 from pitr_tui.servers.sql import Database
@@ -69,18 +69,10 @@ def until_event(events: list[Stamped], kind: type[Event], text: str = "") -> lis
     raise AssertionError(f"no {kind.__name__} with {text!r} in it")
 
 
-def secondary() -> LocalServer:
+def secondary() -> LocalSecondary:
     """The secondary of the recorded runs, as a value; it does not run."""
-    bindir = Path("/usr/lib/postgresql/18/bin")
-    place = Path("/srv/pg/secondary")
-    return LocalServer(
-        installation=Installation(bindir, PostgresVersion.parse("18.6")),
-        data_directory=place,
-        user=OsUser("postgres", 999, 999),
-        socket_directory=place / "pitr" / "socket",
-        port=5432,
-        log_path=place / "pitr" / "postgresql.log",
-    )
+    programs = Installation(Path("/usr/lib/postgresql/18/bin"), PostgresVersion.parse("18.6"))
+    return LocalSecondary(Path("/srv/pg/secondary"), programs, OsUser("postgres", 999, 999))
 
 
 def recorded_contents(

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.recovery.verify import Answer, ServerState, Table
-from pitr_tui.servers.local import LocalServer
+from pitr_tui.servers.local_secondary import LocalSecondary
 from pitr_tui.servers.sql import Database
 from pitr_tui.tui import contents
 from pitr_tui.tui.contents import Contents, gather, table_rows
@@ -102,7 +102,7 @@ async def test_nothing_happens_without_the_typed_name(
         raise AssertionError("it was not confirmed")
 
     monkeypatch.setattr(verify, "promote", never)
-    monkeypatch.setattr(verify, "throw_away", never)
+    monkeypatch.setattr(LocalSecondary, "throw_away", never)
     async with verifying() as (pilot, pane):
         await pilot.press(key, "enter")
         for typed in ("secondar", "SECONDARY"):
@@ -120,8 +120,8 @@ async def test_nothing_happens_without_the_typed_name(
 async def test_promoting(monkeypatch: pytest.MonkeyPatch) -> None:
     promoted: list[str] = []
 
-    def promote(server: LocalServer) -> ServerState:
-        promoted.append(str(server.data_directory))
+    def promote(secondary: LocalSecondary) -> ServerState:
+        promoted.append(secondary.destination)
         return ServerState(False, False, None, None, TimelineId(2))
 
     monkeypatch.setattr(verify, "promote", promote)
@@ -139,10 +139,10 @@ async def test_promoting(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_throwing_away_and_what_is_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     thrown: list[str] = []
 
-    def throw_away(server: LocalServer) -> None:
-        thrown.append(str(server.data_directory))
+    def throw_away(secondary: LocalSecondary) -> None:
+        thrown.append(secondary.destination)
 
-    monkeypatch.setattr(verify, "throw_away", throw_away)
+    monkeypatch.setattr(LocalSecondary, "throw_away", throw_away)
     async with verifying() as (pilot, pane):
         await confirm(pilot, "D")
         await settled(pilot)
@@ -157,10 +157,10 @@ async def test_throwing_away_and_what_is_left_to_do(monkeypatch: pytest.MonkeyPa
 
 
 async def test_what_cannot_be_thrown_away_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    def throw_away(server: LocalServer) -> None:
+    def throw_away(secondary: LocalSecondary) -> None:
         raise RefusedError("it is left alone", "it is not ours")
 
-    monkeypatch.setattr(verify, "throw_away", throw_away)
+    monkeypatch.setattr(LocalSecondary, "throw_away", throw_away)
     async with verifying() as (pilot, pane):
         await confirm(pilot, "D")
         await settled(pilot)

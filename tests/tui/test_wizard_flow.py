@@ -20,6 +20,7 @@ from pitr_tui.servers.osuser import server_user
 from pitr_tui.tui.app import PitrApp
 from pitr_tui.tui.screens.dialogs import ConfirmDialog
 from pitr_tui.tui.session import Moment, Session, Story
+from tests.local import local
 
 pytestmark = pytest.mark.integration
 
@@ -128,7 +129,7 @@ async def test_from_the_accident_to_the_recovered_rows(primary: LocalServer) -> 
 
         await see(pilot, "start the recovery (asks first)")
         assert session.plan is not None
-        destination = session.plan.destination
+        destination = local(session.plan).directory
         assert not destination.exists()
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, ConfirmDialog))

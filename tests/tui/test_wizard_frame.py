@@ -13,7 +13,9 @@ from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.servers.primary import PrimaryFacts
 from pitr_tui.servers.sql import Database
 from pitr_tui.tui.app import DARK, LIGHT, PitrApp
-from pitr_tui.tui.screens import connect
+from pitr_tui.tui.reach import Reach
+from pitr_tui.tui.screens import connect, connect_found
+from pitr_tui.tui.screens.connect_found import Behind
 from pitr_tui.tui.screens.dialogs import ConfirmDialog, CrashDialog, HelpDialog
 from pitr_tui.tui.screens.wizard import NAMES, Stepper
 from pitr_tui.tui.session import Session, Story
@@ -59,8 +61,10 @@ class FakePrimary:
 
 @pytest.fixture(autouse=True)
 def _no_servers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connect, "find_running", lambda: ())
+    monkeypatch.setattr(connect_found, "find_running", lambda: ())
+    monkeypatch.setattr(connect_found, "Primary", FakePrimary)
     monkeypatch.setattr(connect, "Primary", FakePrimary)
+    monkeypatch.setattr(connect, "look_behind", lambda reach, compose: Behind("Docker 29.1"))
     monkeypatch.setattr(FakePrimary, "answer", facts())
 
 
@@ -282,6 +286,35 @@ async def test_quitting_asks_while_a_job_runs_and_lets_it_tidy_up() -> None:
     assert app.return_value == 0
 
 
+async def test_quitting_does_not_wait_for_an_engine_that_does_not_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answered = threading.Event()
+
+    def hanging(reach: Reach, compose: Path | None) -> Behind:
+        answered.wait(60)
+        return Behind("Docker 29.1")
+
+    monkeypatch.setattr(connect, "look_behind", hanging)
+    app = PitrApp(Session(clock=clock))
+    try:
+        async with app.run_test(size=SMALL) as pilot:
+            await opened(pilot)
+            await until(pilot, lambda: "asking the engine" in screen_text(app))
+            await pilot.press("ctrl+q")
+            await until(pilot, lambda: app.return_value is not None)
+    finally:
+        answered.set()
+    assert app.return_value == 0
+
+
+async def test_a_container_that_was_named_and_is_not_there_is_told() -> None:
+    async with PitrApp(Session(clock=clock, container="shop")).run_test(size=SMALL) as pilot:
+        app = await opened(pilot)
+        await until(pilot, lambda: app.wizard.query_one(Problem).display)
+        assert "there is no PostgreSQL container 'shop'" in screen_text(app)
+
+
 async def test_quitting_with_nothing_at_work_asks_nothing() -> None:
     app = PitrApp(Session(clock=clock))
     async with app.run_test(size=SMALL) as pilot:
@@ -309,7 +342,7 @@ async def test_a_server_that_appears_is_highlighted_and_asked(
     from pitr_tui.servers.running import RunningServer
 
     server = RunningServer(Path("/var/lib/pg"), 1, 5433, "/run/pg", "")
-    monkeypatch.setattr(connect, "find_running", lambda: (server,))
+    monkeypatch.setattr(connect_found, "find_running", lambda: (server,))
     async with PitrApp(Session(clock=clock)).run_test(size=SMALL) as pilot:
         app = await opened(pilot)
         await until(pilot, lambda: "primary 18.6" in screen_text(app))
@@ -336,7 +369,7 @@ async def test_a_hasty_enter_does_not_leave_the_preset_primary(
         assert go_on.wait(10)
         return facts()
 
-    monkeypatch.setattr(connect, "find_running", lambda: others)
+    monkeypatch.setattr(connect_found, "find_running", lambda: others)
     monkeypatch.setattr(FakePrimary, "facts", slow)
     session = Session(clock=clock, database=Database({"host": "/run/pg"}))
     async with PitrApp(session).run_test(size=SMALL) as pilot:

@@ -21,18 +21,28 @@ from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery import archiving
-from pitr_tui.recovery.archiving import ArchivingProof, ArchivingStatus
+from pitr_tui.recovery.archiving import ArchivingProof
+from pitr_tui.recovery.receiver_status import ReceiverStatus
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import ArchiverStatus, Primary, PrimaryFacts, Setting
 from pitr_tui.servers.running import RunningServer
+from pitr_tui.servers.secondary import Secondary
 from pitr_tui.servers.sql import Database, Row
+from pitr_tui.storage.location import EngineLocation
+from pitr_tui.storage.path import ReadPath
+from pitr_tui.tui.reach import Place
+from pitr_tui.tui.screens.archive_change import Proposal, propose
 from pitr_tui.tui.screens.archive_look import Look
-from pitr_tui.tui.screens.backups import Catalogue, read_catalogue
-from pitr_tui.tui.screens.plan import Checked, check_plan
+from pitr_tui.tui.screens.catalogue import Catalogue, read_catalogue
+from pitr_tui.tui.screens.checked import Checked, check_plan
+from pitr_tui.tui.screens.connect_found import Behind
+from pitr_tui.tui.screens.where import Where
 from pitr_tui.tui.session import Session
+from tests.local import local
+from tests.tui import containers
 from tests.unit.made import backup_files, control_bytes, header_bytes, label_text, write_files
 
 SRV = Path("/srv/pg")
@@ -137,6 +147,8 @@ class World:
 
     place: Path
     free_bytes: int = 48 * _GIGABYTE
+    behind: Behind = containers.FOUND
+    receiver: ReceiverStatus | None = None
 
     def make(self) -> None:
         """An archive with a gap, and three backups of which one is broken."""
@@ -169,26 +181,28 @@ class World:
         usage = SimpleNamespace(free=self.free_bytes)
         programs = Installation(Path("/usr/lib/postgresql/18/bin"), PostgresVersion.parse("18.6"))
         with ExitStack() as stack:
-            for pane in ("connect", "archive", "plan"):
+            for pane in ("connect", "connect_found", "archive", "archive_change", "plan"):
                 stack.enter_context(patch(f"{_SCREENS}.{pane}.Primary", primary))
             for name, made in {
-                f"{_SCREENS}.connect.find_running": lambda: SERVERS,
+                f"{_SCREENS}.connect_found.find_running": lambda: SERVERS,
+                f"{_SCREENS}.connect.look_behind": lambda reach, compose: self.behind,
+                f"{_SCREENS}.receiving.look_at_receiver": lambda session: self.receives(),
                 f"{_SCREENS}.archive.look_at": self.look_at,
-                # The target step first: it takes its name from the backups step when imported.
-                f"{_SCREENS}.target.read_catalogue": self.read_catalogue,
-                f"{_SCREENS}.backups.read_catalogue": self.read_catalogue,
+                f"{_SCREENS}.catalogue.read_catalogue": self.read_catalogue,
                 f"{_SCREENS}.plan.check_plan": self.check_plan,
-                f"{_SCREENS}.plan.installation_for": lambda version: programs,
-                f"{_SCREENS}.plan.server_user": _postgres,
+                f"{_SCREENS}.where.installation_for": lambda version: programs,
+                f"{_SCREENS}.where.server_user": _postgres,
                 "pitr_tui.recovery.archiving.prove": _prove,
                 "shutil.disk_usage": lambda path: usage,
             }.items():
                 stack.enter_context(patch(name, made))
             yield
 
-    def really(self, path: Path) -> Path:
-        """Where a path below /srv/pg is."""
-        return self.place / path.relative_to(SRV)
+    def really(self, place: Path | EngineLocation) -> Path:
+        """Where a path below /srv/pg, or a volume, is."""
+        if isinstance(place, EngineLocation):
+            return self.place / place.root.removeprefix("shop_") / place.path
+        return self.place / place.relative_to(SRV)
 
     def shown(self, text: str) -> str:
         """A text of the engine with its paths moved."""
@@ -199,18 +213,30 @@ class World:
         found = self.read_catalogue(BACKUPS, ARCHIVE).usable
         return next(one for one in found if one.name == f"2026-11-{day}")
 
-    def look_at(
-        self, primary: Primary | None, status: ArchivingStatus | None, directory: Path
-    ) -> Look:
-        """As the archive step's own."""
-        place = self.really(directory)
-        listing = WalArchive(place).listing() if place.is_dir() else None
-        change = archiving.propose(primary, status, directory) if primary and status else None
-        return Look(directory, listing, change, None)
+    def receives(self) -> ReceiverStatus | None:
+        """The receiver, with what it has written by now."""
+        listing = WalArchive(self.place / "archive").listing()
+        return replace(self.receiver, listing=listing) if self.receiver is not None else None
 
-    def read_catalogue(self, directory: Path, archive: Path | None) -> Catalogue:
+    def look_at(self, session: Session, place: Place) -> Look:
+        """As the archive step's own."""
+        real = self.really(place)
+        listing = WalArchive(real).listing() if real.is_dir() else None
+        if isinstance(place, Path):
+            return Look(place, listing, propose(session, place), None)
+        status, database = session.archiving, session.database
+        assert status is not None
+        assert database is not None
+        inside = Path("/archive")
+        settings = archiving.propose(SilentPrimary(database), status, inside)
+        change = Proposal(place, settings, containers.change_inside(settings))
+        return Look(place, listing if place == session.other_archive else None, change, None)
+
+    def read_catalogue(self, place: ReadPath | None, archive: ReadPath | None) -> Catalogue:
         """As the backups step's own."""
-        read = read_catalogue(self.really(directory), self.really(archive) if archive else None)
+        directory = here(place)
+        real = self.really(here(archive)) if archive is not None else None
+        read = read_catalogue(self.really(directory), real)
         found: list[Backup | BrokenBackup] = []
         for one in read.found:
             path = directory / one.path.name
@@ -222,27 +248,47 @@ class World:
                 found.append(replace(one, path=path, problem=problem))
         return replace(read, found=tuple(found))
 
-    def check_plan(
-        self, session: Session, destination: Path, port: int | None, now: datetime
-    ) -> Checked:
-        """As the plan step's own."""
-        assert session.backup is not None
-        assert session.archive_directory is not None
+    def check_plan(self, session: Session, where: Where, now: datetime) -> Checked:
+        """As the plan step's own; of a container its place and its programs are told."""
+        backup, archive = session.backup, session.archive_directory
+        assert backup is not None
+        assert archive is not None
+        read: ReadPath
+        secondary: Secondary
+        if isinstance(where.place, Path):
+            destination, read = self.really(where.place), here(archive)
+        else:
+            assert isinstance(archive, EngineLocation)
+            destination, read = self.place / "new", containers.path_in(archive)
         real = replace(
             session,
-            backup=replace(session.backup, path=self.really(session.backup.path)),
-            archive_directory=self.really(session.archive_directory),
+            origin=None,
+            backup=replace(backup, path=self.place / "backups" / backup.path.name),
+            archive_directory=self.really(archive),
         )
-        checked = check_plan(real, self.really(destination), port, now)
-        checked.plan.archive.directory = session.archive_directory
-        return Checked(
-            replace(checked.plan, backup=session.backup, destination=destination),
-            tuple(
-                replace(one, evidence=self.shown(one.evidence), hint=self.shown(one.hint))
-                for one in checked.checks
-            ),
-            self.shown(checked.text),
+        checked = check_plan(real, Where(destination), now)
+        history = checked.plan.history
+        checked.plan.archive.directory = read
+        checks = checked.checks
+        if isinstance(where.place, Path):
+            secondary = replace(local(checked.plan), directory=where.place)
+        else:
+            secondary = containers.secondary(where.place)
+            told = {
+                "destination": f"{secondary.destination} (new), user {secondary.user.name}",
+                "programs": secondary.programs(),
+                "harms nobody": f"archiving off, {secondary.exposure()}",
+            }
+            checks = tuple(
+                replace(one, evidence=told.get(one.name, one.evidence)) for one in checks
+            )
+        plan = replace(checked.plan, backup=backup, secondary=secondary)
+        plan.__dict__["history"] = history  # the archive cannot be read where it is said to be
+        checks = tuple(
+            replace(one, evidence=self.shown(one.evidence), hint=self.shown(one.hint))
+            for one in checks
         )
+        return Checked(plan, checks, self.shown(plan.render()), where)
 
 
 def _label(number: int, day: int, extra: str = "") -> str:
@@ -252,6 +298,12 @@ def _label(number: int, day: int, extra: str = "") -> str:
     text = text.replace("0/200080", f"0/{number:X}000080")
     text = text.replace("2026-11-22 14:43:40", f"2026-11-{day} 03:00:01")
     return text.replace("nightly: the first", "nightly")
+
+
+def here(place: object) -> Path:
+    """A place or a path that lies on this machine."""
+    assert isinstance(place, Path)
+    return place
 
 
 def _postgres() -> OsUser:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -14,22 +12,30 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from pitr_tui.errors import PitrError
-from pitr_tui.recovery import archiving
-from pitr_tui.recovery.archiving import ArchivingChange, ArchivingProof, ArchivingStatus
+from pitr_tui.recovery.archiving import ArchivingProof, ArchivingStatus
 from pitr_tui.recovery.events import Status
-from pitr_tui.servers.primary import Primary, PrimaryFacts
-from pitr_tui.servers.sql import Database
+from pitr_tui.servers.primary import Primary
 from pitr_tui.tui import way
-from pitr_tui.tui.literal import assemble, literal
+from pitr_tui.tui.literal import literal
+from pitr_tui.tui.reach import Place, place_of
+from pitr_tui.tui.screens.archive_change import Proposal, carry_out, prove, question
 from pitr_tui.tui.screens.archive_look import (
     Look,
-    directory_of,
+    Told,
+    archives_into,
+    ask_primary,
+    headline_of,
+    is_filled,
     listing_facts,
     look_at,
+    must_change,
     status_facts,
 )
+from pitr_tui.tui.screens.collecting import can_collect
 from pitr_tui.tui.screens.dialogs import ConfirmDialog
-from pitr_tui.tui.screens.step import StepPane
+from pitr_tui.tui.screens.other_archives import OtherArchives
+from pitr_tui.tui.screens.proposals import archive_place, archive_places
+from pitr_tui.tui.screens.receiving import is_received
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.diff import diff_content
 from pitr_tui.tui.widgets.facts import Fact, Facts
@@ -37,7 +43,7 @@ from pitr_tui.tui.widgets.facts import Fact, Facts
 _TYPING_PAUSE = 0.3
 
 
-class ArchivePane(StepPane):
+class ArchivePane(OtherArchives):
     """Facts, the proposed change as a diff, the change on confirmation, and the proof."""
 
     step = WizardStep.ARCHIVE
@@ -50,31 +56,46 @@ hand every finished segment (16 MB) to archive_command, which copies it away.
 pitr proposes ALTER SYSTEM settings (wal_level, archive_mode, archive_command,
 archive_timeout, max_wal_senders), shows them as a diff of postgresql.auto.conf and
 changes nothing before you say yes. wal_level and archive_mode count from the next
-restart only; the question says so.
+restart only; the question says so. In a container the archive has to be one of its mounts.
+
+"v" archives without a restart and without a mount: pg_receivewal runs in a container
+beside the primary and writes into a volume, with a replication slot. "c" is for when it is
+too late: it makes an archive from the WAL that still lies in the primary's pg_wal, running
+or stopped.
 
 The proof: pitr writes a restore point, finishes the current segment (pg_switch_wal) and
 waits until that very segment lies in the archive, whole, with the system identifier of
 this cluster. After an accident this also brings the last transactions into the archive.
 
-Without the screen: pitr archive status --json,  pitr archive enable
+Without the screen: pitr archive status --json,  pitr archive enable,
+pitr archive receive start,  pitr archive collect
 """
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e,f2", "edit", "Directory", id="edit", tooltip="type another archive directory"),
+        Binding(
+            "e,f2",
+            "edit",
+            "Place",
+            id="edit",
+            show=False,
+            tooltip="type where the archive is, or shall be",
+        ),
         Binding("p,f6", "prove", "Prove", id="prove", tooltip="finish a segment and see it arrive"),
         Binding("f5,ctrl+r", "look", "Look again", id="look", show=False),
     ]
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
+        self._told: Told | None = None
         self._look: Look | None = None
         self._proof: ArchivingProof | None = None
         self._pause: Timer | None = None
+        self._proposed = ""
 
     def body(self) -> ComposeResult:
         yield Static("", markup=False, classes="question", id="headline")
         with Horizontal(classes="field"):
             yield Static("archive", markup=False, classes="field-name")
-            yield Input(placeholder="the directory with the archived WAL", id="directory")
+            yield Input(placeholder="a directory, volume:NAME or engine:/DIR", id="directory")
         yield Facts(id="held")
         yield Facts(id="facts")
         yield Static("", markup=False, classes="muted gap-above", id="proposal-title")
@@ -84,40 +105,64 @@ Without the screen: pitr archive status --json,  pitr archive enable
 
     def enter(self) -> None:
         self._say_headline()
-        if self.session.primary_is_down or self.session.database is None:
-            self._fill_in(self.session.archive_directory)
-            self._look_later(0)
+        if self._primary() is None:
+            self._propose()
             return
         self.action_look()
 
     def action_look(self) -> None:
         """Ask the primary anew."""
-        database = self.session.database
-        if database is None or self.session.primary_is_down:
+        primary = self._primary()
+        if primary is None:
             self._look_later(0)
             return
         self.run_job(
-            lambda emit, cancel: archiving.archiving_status(Primary(database)),
-            on_done=self._take_status,
+            lambda emit, cancel: ask_primary(primary),
+            on_done=self._take_told,
             busy="asking the primary how it archives",
             group="status",
         )
 
-    def _take_status(self, status: ArchivingStatus) -> None:
-        self.session.archiving = status
-        command = status.settings["archive_command"].value
-        given = self.session.archive_directory or (directory_of(command) if status.on else None)
-        data = status.facts.data_directory
-        proposed = data.parent / "pitr-archive" if data is not None else None
-        self._fill_in(given or proposed)
+    def _take_told(self, told: Told) -> None:
+        self._told, self.session.archiving = told, told.status
         self._show_facts()
+        self._propose()
+        self.look_at_receiver()
+
+    def _propose(self) -> None:
+        """Fill the field in, unless the person has typed into it, and look there."""
+        session = self.session
+        if session.archive_directory is not None or session.origin is None:
+            self._fill_in(session.archive_directory or archive_place(session))
+            return
+        self.run_job(
+            lambda emit, cancel: archive_place(session),
+            on_done=self._fill_in,
+            on_failed=self._cannot_look,
+            group="propose",
+        )
+
+    def _fill_in(self, place: Place | None) -> None:
+        field = self.query_one("#directory", Input)
+        if place is not None and field.value == self._proposed:
+            self._proposed = str(place)
+            with self.prevent(Input.Changed):
+                field.value = self._proposed
+        elif place is None and self.display:
+            self.take_focus()
         self._look_later(0)
 
-    def _fill_in(self, directory: Path | None) -> None:
+    def use_place(self, place: Place) -> None:
+        self.session.other_archive = place
+        self._proof = None
         field = self.query_one("#directory", Input)
-        if directory is not None and not field.value:
-            with self.prevent(Input.Changed):
-                field.value = str(directory)
+        with self.prevent(Input.Changed):
+            field.value = self._proposed = str(place)
+        self._look_later(0)
+
+    def show_others(self) -> None:
+        self._show_facts()
+        self._say_headline()
 
     def _look_later(self, pause: float) -> None:
         if self._pause is not None:
@@ -129,15 +174,15 @@ Without the screen: pitr archive status --json,  pitr archive enable
         if not text:
             self._take_look(None)
             return
-        directory = Path(text).expanduser()
-        if not directory.is_absolute():
+        try:
+            place = place_of(text, "the archive")
+        except PitrError as error:
             self._take_look(None)
-            self.show_problem(PitrError("the archive has to be an absolute path", text))
+            self.show_problem(error)
             return
-        status = self.session.archiving
-        primary = self._primary() if status is not None else None
+        session = self.session
         self.run_job(
-            lambda emit, cancel: look_at(primary, status, directory),
+            lambda emit, cancel: look_at(session, place),
             on_done=self._take_look,
             on_failed=self._cannot_look,
             group="look",
@@ -152,10 +197,10 @@ Without the screen: pitr archive status --json,  pitr archive enable
         self._look = look
         self.show_problem(look.refusal if look is not None and self._must_change() else None)
         usable = look is not None and look.listing is not None
-        in_use = session.archiving is None or self._archives_into(look)
-        directory = look.directory if look is not None and usable and in_use else None
-        if directory != session.archive_directory:
-            session.archive_directory = directory
+        in_use = session.archiving is None or (look is not None and is_filled(session, look.place))
+        place = look.place if look is not None and usable and in_use else None
+        if place != session.archive_directory:
+            session.archive_directory = place
             session.backup = None
             way.forget_plan(session)
         self._show_held()
@@ -167,50 +212,36 @@ Without the screen: pitr archive status --json,  pitr archive enable
         database = self.session.database
         return Primary(database) if database and not self.session.primary_is_down else None
 
-    def _archives_into(self, look: Look | None) -> bool:
-        """Whether the primary archives, and as far as can be seen into this directory."""
-        status = self.session.archiving
-        if status is None or look is None or not status.on or not status.has_command:
-            return False
-        into = directory_of(status.settings["archive_command"].value)
-        return into is None or into == look.directory
-
     def _must_change(self) -> bool:
-        """Whether the primary has to be changed before it archives into the directory.
-
-        A command of somebody else's that works is left alone. An archiver that fails with
-        the right settings needs no change: its directory is looked at, or it is tried again.
-        """
-        status, look = self.session.archiving, self._look
-        if status is None or look is None:
-            return False
-        if not self._archives_into(look) or look.listing is None:
-            return True
-        return bool(status.problems) and look.change is not None and bool(look.change.settings)
+        return self._look is not None and must_change(self.session, self._look)
 
     # What can be done.
 
     def next_action(self) -> str:
         if self.query_one("#directory", Input).has_focus:
-            return "look at this directory"
+            return "look at this place"
         if self._primary() is None:
-            return super().next_action() if self.ready() is None else "name the archive directory"
+            return super().next_action() if self.ready() is None else "name the archive"
         look = self._look
+        if look is None and self._no_place():
+            return "receive the WAL beside the primary (asks first)"
         if look is None:
-            return ""
+            return "name the archive" if not self.at_work else ""
         if self._must_change():
             if look.change is None:
                 return ""
-            if not look.change.settings:
+            if not look.change.settings.settings and not look.change.lets_in:
                 return "make the archive directory (asks first)"
             return "change the settings as shown (asks first)"
-        if self._proof is None and self.ready() is None:
+        if self._proves():
             return "prove that archiving works      (ctrl+n goes on without)"
-        return super().next_action()
+        return super().next_action() if self.ready() is None else "name the archive"
 
     def proceed(self) -> None:
         look = self._look
-        if self._primary() is None or look is None:
+        if look is None and self._no_place():
+            self.action_receive()
+        elif self._primary() is None or look is None:
             super().proceed()
             if self.ready() is not None:
                 self.action_edit()
@@ -219,14 +250,27 @@ Without the screen: pitr archive status --json,  pitr archive enable
                 self.show_problem(look.refusal)
             elif look.change is not None:
                 self._ask_change(look.change)
-        elif self._proof is None and self.ready() is None:
+        elif self._proves():
             self.action_prove()
         else:
             super().proceed()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing can be proved without the primary."""
+        if action == "prove":
+            return self._primary() is not None
+        return super().check_action(action, parameters)
+
+    def _proves(self) -> bool:
+        """Whether the next thing is to see a segment arrive; what was collected gets no more."""
+        look = self._look
+        if look is None or self._proof is not None or self.ready() is not None:
+            return False
+        return archives_into(self.session, look.place) or is_received(self.session, look.place)
+
     def take_focus(self) -> None:
         field = self.query_one("#directory", Input)
-        if self._primary() is None and not field.value:
+        if self._primary() is None and not field.value and "propose" not in self._jobs:
             field.focus()
         else:
             super().take_focus()
@@ -236,13 +280,13 @@ Without the screen: pitr archive status --json,  pitr archive enable
 
     def action_prove(self) -> None:
         """Finish a segment and watch it arrive."""
-        primary, directory = self._primary(), self.session.archive_directory
-        if primary is None or directory is None:
+        session = self.session
+        if self._primary() is None or session.archive_directory is None:
             self.show_problem(PitrError("nothing can be proved yet: archiving is not on"))
             return
         self._proof = None
         self.run_job(
-            lambda emit, cancel: archiving.prove(primary, directory, cancel),
+            lambda emit, cancel: prove(session, cancel),
             on_done=self._proved,
             on_failed=self._not_proved,
             busy="finishing a segment and waiting for it in the archive",
@@ -261,48 +305,20 @@ Without the screen: pitr archive status --json,  pitr archive enable
     def on_descendant_focus(self) -> None:
         self.changed()
 
-    def _ask_change(self, change: ArchivingChange) -> None:
-        status, database = self.session.archiving, self.session.database
-        if status is None or database is None:
-            return
-        made = "" if change.archive_directory.is_dir() else "It will be created.\n"
-        restart = (
-            "\nTHE PRIMARY WILL BE RESTARTED: connections are cut for some seconds. "
-            f"({', '.join(change.restart)} can only be set at a start.)"
-            if change.restart
-            else "\nNo restart: the settings count at once."
-        )
-        title, confirm = "Turn archiving on?", "Change"
-        text = (
-            f"On {database}, postgresql.auto.conf is changed by ALTER SYSTEM as shown below.\n"
-            f"The archive is {change.archive_directory}. {made}{restart}"
-        )
-        if change.restart:
-            confirm = "Change and restart"
-        elif not change.settings:
-            title, confirm = "Make the archive directory?", "Make it"
-            text = f"{change.archive_directory} is made for the primary's user. No setting changes."
-
+    def _ask_change(self, change: Proposal) -> None:
         def decided(sure: bool | None) -> None:
             if sure:
-                self._change(status, database, change)
+                self._change(change)
 
+        title, text, confirm = question(self.session, change)
         self.app.push_screen(ConfirmDialog(title, text, confirm, change.diff), decided)
 
-    def _change(self, status: ArchivingStatus, database: Database, change: ArchivingChange) -> None:
-        directory = change.archive_directory
+    def _change(self, change: Proposal) -> None:
+        session = self.session
 
-        def work(emit: object, cancel: threading.Event) -> tuple[PrimaryFacts, ArchivingStatus]:
-            primary = Primary(database)
-            restart = archiving.prepare_restart(status.facts, database) if change.restart else None
-            archiving.prepare_archive_directory(status, directory)
-            archiving.apply(primary, change, restart)
-            now = archiving.archiving_status(primary)
-            return now.facts, now
-
-        def done(result: tuple[PrimaryFacts, ArchivingStatus]) -> None:
-            self.session.facts, self.session.archiving = result
-            self.session.archive_directory = directory
+        def done(now: ArchivingStatus) -> None:
+            session.facts, session.archiving, self._told = now.facts, now, Told(now)
+            session.archive_directory = change.place
             self._show_facts()
             self._look_later(0)
             self.action_prove()
@@ -310,7 +326,12 @@ Without the screen: pitr archive status --json,  pitr archive enable
         words = "changing the settings"
         if change.restart:
             words += " and restarting the primary"
-        self.run_job(work, on_done=done, busy=words, cancel_hint="")
+        self.run_job(
+            lambda emit, cancel: carry_out(session, change),
+            on_done=done,
+            busy=words,
+            cancel_hint="",
+        )
 
     def _proved(self, proof: ArchivingProof) -> None:
         self._proof = proof
@@ -326,66 +347,55 @@ Without the screen: pitr archive status --json,  pitr archive enable
         if primary is None:
             return
 
-        def done(status: ArchivingStatus) -> None:
-            self.session.archiving = status
+        def done(told: Told) -> None:
+            self._told, self.session.archiving = told, told.status
             self._show_facts()
 
-        self.run_job(
-            lambda emit, cancel: archiving.archiving_status(primary), on_done=done, group="status"
-        )
+        self.run_job(lambda emit, cancel: ask_primary(primary), on_done=done, group="status")
 
     # What is shown.
 
     def _say_headline(self) -> None:
-        headline = self.query_one("#headline", Static)
-        status = self.session.archiving
-        if self._primary() is None:
-            headline.update("Where is the WAL archive?")
-        elif status is None:
-            headline.update("Does the primary archive its WAL?")
-        elif self._proof is not None:
-            proof = self._proof
-            headline.update(
-                assemble(
-                    ("✓ archiving works: ", "$text-success"),
-                    f"{proof.segment} arrived whole in {proof.seconds:.1f} s",
-                )
-            )
-        elif status.problems:
-            headline.update(
-                assemble(("! ", "$text-warning"), f"Not yet: {'; '.join(status.problems)}")
-            )
-        elif self._must_change():
-            headline.update(literal("! The primary archives, but not into this directory"))
-        else:
-            headline.update("Archiving is on. Is it proved that segments arrive?")
+        words = headline_of(self.session, self._look, self._proof)
+        self.query_one("#headline", Static).update(words)
 
     def _show_facts(self) -> None:
-        status = self.session.archiving
-        if status is None:
-            self.query_one("#facts", Facts).show([])
-            return
-        self.query_one("#facts", Facts).show(status_facts(status))
+        told = self._told if self.session.archiving is not None else None
+        rows = status_facts(told) if told is not None else []
+        self.query_one("#facts", Facts).show([*self.other_facts(), *rows])
 
     def _show_held(self) -> None:
-        look = self._look
-        held = self.query_one("#held", Facts)
+        look, down = self._look, self._primary() is None
         if look is None:
-            held.show([])
+            rows = self._no_place()
         elif look.listing is None:
-            status = Status.WARNING if self._primary() is None else None
-            held.show([Fact("in it", "nothing yet: this directory does not exist", status=status)])
+            status = Status.WARNING if down else None
+            rows = [Fact("in it", "nothing yet: this place does not exist", status=status)]
         else:
-            held.show(listing_facts(look.listing))
+            rows = listing_facts(look.listing)
+        if down and can_collect(self.session):
+            words = "what still lies in the primary's own directory can be collected (c)"
+            rows.append(Fact("its own WAL", words))
+        self.query_one("#held", Facts).show(rows)
+
+    def _no_place(self) -> list[Fact]:
+        """What to do where the primary's container has nothing that an archive could lie in."""
+        origin = self.session.origin
+        if origin is None or self._primary() is None or archive_places(origin):
+            return []
+        words = "nothing is mounted in the container that an archive could lie in"
+        return [
+            Fact("no place", words, status=Status.WARNING, hint="receive its WAL beside it (v)")
+        ]
 
     def _show_proposal(self) -> None:
         title = self.query_one("#proposal-title", Static)
         proposal = self.query_one("#proposal", Static)
         change = self._look.change if self._look is not None else None
-        shown = change is not None and bool(change.diff) and self._must_change()
+        told = change is not None and bool(change.diff or change.commands)
+        shown = told and self._must_change()
         title.display = proposal.display = shown
         if change is None or not shown:
             return
-        need = f"needs a RESTART ({', '.join(change.restart)})" if change.restart else "no restart"
-        title.update(literal(f"Proposed for postgresql.auto.conf, {need}:"))
+        title.update(literal("\n".join([change.title, *(f"# {one}" for one in change.commands)])))
         proposal.update(diff_content(change.diff))

@@ -5,14 +5,22 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+
+from textual.content import Content
 
 from pitr_tui.errors import PitrError
 from pitr_tui.recovery import archiving
-from pitr_tui.recovery.archiving import ArchivingChange, ArchivingStatus
+from pitr_tui.recovery.archiving import ArchivingProof, ArchivingStatus
 from pitr_tui.recovery.events import Status
 from pitr_tui.repositories.archive import ArchiveListing, WalArchive
 from pitr_tui.servers.primary import Primary, Setting
+from pitr_tui.tui.literal import assemble, literal
+from pitr_tui.tui.reach import Place
+from pitr_tui.tui.screens.archive_change import Proposal, access_alone, propose
+from pitr_tui.tui.screens.mounted import inside_of
+from pitr_tui.tui.screens.receiving import is_received
+from pitr_tui.tui.session import Session
 from pitr_tui.tui.widgets.facts import Fact
 from pitr_tui.wording import count_text
 
@@ -29,12 +37,20 @@ _DIRECTORY_IN_COMMAND = re.compile(r"(/[^\s\"';]*)/%f")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What a directory holds now, and the change that would make the primary archive there."""
+class Told:
+    """What the primary says; `kept` finished segments wait in its own WAL directory for ever."""
 
-    directory: Path
+    status: ArchivingStatus
+    kept: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a place holds now, and the change that would make the primary archive there."""
+
+    place: Place
     listing: ArchiveListing | None
-    change: ArchivingChange | None
+    change: Proposal | None
     refusal: PitrError | None
 
 
@@ -57,22 +73,95 @@ def directory_of(command: str) -> Path | None:
     return Path(found[1].replace("%%", "%")) if found else None
 
 
-def look_at(primary: Primary | None, status: ArchivingStatus | None, directory: Path) -> Look:
-    """Read a directory's listing, and ask what would have to change for archiving into it."""
-    listing = WalArchive(directory).listing() if directory.is_dir() else None
-    if primary is None or status is None:
-        return Look(directory, listing, None, None)
+def ask_primary(primary: Primary) -> Told:
+    """Raises PitrError when the primary does not answer."""
+    status = archiving.archiving_status(primary)
+    if not status.on or status.has_command:
+        return Told(status)
     try:
-        return Look(directory, listing, archiving.propose(primary, status, directory), None)
+        return Told(status, primary.kept_segments(status.facts))
+    except PitrError:
+        return Told(status)  # not everybody may look into its directory
+
+
+def look_at(session: Session, place: Place) -> Look:
+    """Read a place's listing, and ask what would have to change for archiving into it."""
+    directory = session.reach.find(place)
+    there = directory is not None and directory.is_dir()
+    listing = WalArchive(directory).listing() if there and directory is not None else None
+    try:
+        change = propose(session, place)
     except PitrError as error:
-        return Look(directory, listing, None, error)
+        return Look(place, listing, None, error)
+    works = session.archiving is not None and not session.archiving.problems
+    if change is not None and change.lets_in and works and archives_into(session, place):
+        change = access_alone(change)
+    return Look(place, listing, change, None)
+
+
+def archives_into(session: Session, place: Place) -> bool:
+    """Whether the primary archives, and as far as can be seen into this place."""
+    status, origin = session.archiving, session.origin
+    if status is None or not status.on or not status.has_command:
+        return False
+    into = directory_of(status.settings["archive_command"].value)
+    seen = inside_of(origin, place) if origin is not None else place
+    return into is None or PurePosixPath(into) == seen
+
+
+def is_filled(session: Session, place: Place) -> bool:
+    """Whether WAL comes, or came, into this place."""
+    return place == session.other_archive or archives_into(session, place)
+
+
+def must_change(session: Session, look: Look) -> bool:
+    """Whether the primary has to be changed before it archives into the place.
+
+    A command of somebody else's that works is left alone. An archiver that fails with the
+    right settings needs no change: its directory is looked at, or it is tried again.
+    """
+    status = session.archiving
+    if status is None or look.place == session.other_archive:
+        return False
+    if not archives_into(session, look.place) or look.listing is None:
+        return True
+    if look.change is None:
+        return False
+    helps = look.change.settings.settings or look.change.commands
+    return look.change.lets_in or bool(status.problems and helps)
+
+
+def headline_of(session: Session, look: Look | None, proof: ArchivingProof | None) -> Content:
+    """How it stands with the archive, in one line."""
+    status = session.archiving
+    if session.primary_is_down or session.database is None:
+        return literal("Where is the WAL archive?")
+    if status is None:
+        return literal("Does the primary archive its WAL?")
+    if proof is not None:
+        words = f"{proof.segment} arrived whole in {proof.seconds:.1f} s"
+        return assemble(("✓ archiving works: ", "$text-success"), words)
+    if look is not None and look.place == session.other_archive:
+        words = "This is the WAL that the primary still had"
+        if is_received(session, look.place):
+            words = "The WAL is received beside the primary"
+        return assemble(("✓ ", "$text-success"), words)
+    if status.problems:
+        return assemble(("! ", "$text-warning"), f"Not yet: {'; '.join(status.problems)}")
+    if look is not None and must_change(session, look):
+        words = "The primary archives, but not into this place"
+        if archives_into(session, look.place):
+            words = "Archiving is on, but pg_hba.conf lets no backup client in"
+        return literal(f"! {words}")
+    return literal("Archiving is on. Is it proved that segments arrive?")
 
 
 def listing_facts(listing: ArchiveListing) -> list[Fact]:
     """What an archive holds, its unbroken runs and the gaps between them, in words."""
     ranges = listing.ranges
+    begun = [Fact("begun", f"{one.name}.partial") for one in listing.partial]
     if not ranges:
-        return [Fact("in it", "no WAL segments yet")]
+        return begun or [Fact("in it", "no WAL segments yet")]
     rows = []
     for index, run in enumerate(ranges):
         words = f"{count_text(run.count, 'segment')}  {run.first.name}"
@@ -87,13 +176,19 @@ def listing_facts(listing: ArchiveListing) -> list[Fact]:
     if len(rows) > _MOST_ROWS:
         left_out = f"{len(rows) - _MOST_ROWS} more rows like these before the last ones"
         rows = [rows[0], Fact("…", left_out), *rows[2 - _MOST_ROWS :]]
-    return rows
+    return [*rows, *begun[-1:]]
 
 
-def status_facts(status: ArchivingStatus) -> list[Fact]:
+def status_facts(told: Told) -> list[Fact]:
     """The settings that matter with their source, and what the archiver did last."""
+    status = told.status
     ordered = sorted(status.settings.values(), key=lambda one: _SETTINGS.index(one.name))
     rows = [_setting_fact(setting) for setting in ordered if _matters(setting)]
+    rows += [_setting_fact(one) for one in status.retention.values() if one.source != "default"]
+    if told.kept is not None:
+        words = f"{count_text(told.kept, 'segment')} stay in {status.facts.version.wal_directory}"
+        words += " and are never removed: archive them, or collect them (c)"
+        rows.append(Fact("kept", words, status=Status.WARNING))
     seen = status.archiver
     if seen.failing:
         words = f"{seen.last_failed} failed {count_text(seen.failed_count, 'time')}"
@@ -111,8 +206,11 @@ def _matters(setting: Setting) -> bool:
 
 
 def _setting_fact(setting: Setting) -> Fact:
-    source = setting.source if setting.source != "configuration file" else setting.source_file
-    note = Path(source).name if source.startswith("/") else source
+    note = setting.where
+    if note.startswith("/"):
+        note = Path(note).name
+    if setting.fixed_by_command_line:
+        note += ", which no file can override"
     if setting.pending_restart:
         note += ", waits for a restart"
     value = setting.value or "(empty)"

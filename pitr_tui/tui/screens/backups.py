@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -16,54 +14,32 @@ from textual.timer import Timer
 from textual.widgets import DataTable, Input, Static
 
 from pitr_tui.errors import PitrError
-from pitr_tui.recovery.backup import BackupOrder, finished_backup, take_backup
-from pitr_tui.recovery.events import Progress, Status
-from pitr_tui.repositories.archive import ArchiveListing, WalArchive
-from pitr_tui.repositories.backups import Backup, BrokenBackup, list_backups
+from pitr_tui.recovery.events import Progress
+from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.tui import way
 from pitr_tui.tui.bridge import Emit
 from pitr_tui.tui.literal import assemble, literal
+from pitr_tui.tui.reach import Place, place_of
 from pitr_tui.tui.screens.archive_look import listing_facts
+from pitr_tui.tui.screens.catalogue import (
+    Catalogue,
+    doubt_about,
+    facts_about,
+    open_catalogue,
+    row_of,
+)
 from pitr_tui.tui.screens.dialogs import ConfirmDialog
+from pitr_tui.tui.screens.new_backup import Asked, Order, can_take, formats, order_of, take
+from pitr_tui.tui.screens.proposals import backup_place
 from pitr_tui.tui.screens.step import StepPane
 from pitr_tui.tui.session import Session, WizardStep
+from pitr_tui.tui.widgets.choice import Choice
 from pitr_tui.tui.widgets.facts import Fact, Facts
 from pitr_tui.tui.widgets.timeline import WalTimeline
 from pitr_tui.wording import count_text, size_text
 
 _TYPING_PAUSE = 0.3
-_COLUMNS = (("backup", 16), ("begun", 16), ("end LSN", 10), ("size", 8), ("kind", 5), ("state", 9))
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What was found: backups oldest first, and the archive beside them."""
-
-    found: tuple[Backup | BrokenBackup, ...]
-    listing: ArchiveListing | None
-    problem: PitrError | None = None
-
-    @property
-    def usable(self) -> tuple[Backup, ...]:
-        return tuple(one for one in self.found if isinstance(one, Backup))
-
-
-def read_catalogue(directory: Path, archive_directory: Path | None) -> Catalogue:
-    """List both places; a missing place of backups is an empty one."""
-    archive = WalArchive(archive_directory) if archive_directory is not None else None
-    listing = archive.listing() if archive is not None else None
-    if not directory.exists():
-        return Catalogue((), listing)
-    return Catalogue(tuple(list_backups(directory, archive)), listing)
-
-
-def doubt_about(backup: Backup, listing: ArchiveListing | None, system: int | None) -> str:
-    """Why a readable backup cannot be the start of this recovery, or nothing."""
-    if system is not None and backup.system_identifier != system:
-        return f"of another cluster (system identifier {backup.system_identifier})"
-    if listing is not None and listing.last_reachable(backup.start_segment) is None:
-        return f"its first segment {backup.start_segment.name} is not in the archive"
-    return ""
+_COLUMNS = (("backup", 16), ("begun", 16), ("end LSN", 10), ("size", 8), ("kind", 5), ("state", 10))
 
 
 class BackupsPane(StepPane):
@@ -95,12 +71,17 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
         super().__init__(session)
         self._catalogue: Catalogue | None = None
         self._pause: Timer | None = None
+        self._proposed = ""
+        self._verified: dict[str, str] = {}  # what was verified of a backup taken here
 
     def body(self) -> ComposeResult:
         yield Static("Which base backup?", markup=False, classes="question", id="headline")
         with Horizontal(classes="field"):
             yield Static("backups in", markup=False, classes="field-name")
-            yield Input(placeholder="the directory with the base backups", id="directory")
+            yield Input(placeholder="a directory, volume:NAME or engine:/DIR", id="directory")
+        with Horizontal(classes="field", id="format-row"):
+            yield Static("new one as", markup=False, classes="field-name")
+            yield Choice(formats(None), id="format")
         yield DataTable[Content](id="backups", cursor_type="row", zebra_stripes=False)
         yield Facts(id="about", classes="gap-above")
         yield WalTimeline(id="timeline")
@@ -115,31 +96,46 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
 
     def enter(self) -> None:
         session = self.session
+        choice = self.query_one("#format", Choice)
+        version = session.facts.version if session.facts is not None else None
+        choice.offer(formats(version), choice.value)
+        self.query_one("#format-row").display = session.facts is not None
+        if session.backup_directory is not None:
+            self._propose(session.backup_directory)
+            return
+        self.run_job(
+            lambda emit, cancel: backup_place(session),
+            on_done=self._propose,
+            on_failed=self._cannot_look,
+            busy="looking for base backups" if session.origin is not None else "",
+            group="propose",
+        )
+
+    def _propose(self, place: Place | None) -> None:
+        """Fill the field in unless the person has typed into it."""
         field = self.query_one("#directory", Input)
-        if not field.value:
-            proposed = session.backup_directory
-            if proposed is None and session.archive_directory is not None:
-                proposed = session.archive_directory.parent / "pitr-backups"
-            if proposed is not None:
-                with self.prevent(Input.Changed):
-                    field.value = str(proposed)
+        if field.value == self._proposed and place is not None:
+            self._proposed = str(place)
+            with self.prevent(Input.Changed):
+                field.value = self._proposed
         self.action_look()
 
     def action_look(self) -> None:
-        """Read the directories anew."""
+        """Read the places anew."""
         text = self.query_one("#directory", Input).value.strip()
-        directory = Path(text).expanduser()
-        if not text or not directory.is_absolute():
+        try:
+            place = place_of(text, "the place of the backups")
+        except PitrError as error:
             self._take(Catalogue((), None))
             if text:
-                self.show_problem(PitrError("the directory has to be an absolute path", text))
+                self.show_problem(error)
             return
-        archive = self.session.archive_directory
-        if directory != self.session.backup_directory:
-            self.session.backup_directory = directory
+        reach, archive = self.session.reach, self.session.archive_directory
+        if place != self.session.backup_directory:
+            self.session.backup_directory = place
             self._choose(None)
         self.run_job(
-            lambda emit, cancel: read_catalogue(directory, archive),
+            lambda emit, cancel: open_catalogue(reach, place, archive),
             on_done=self._take,
             on_failed=self._cannot_look,
             group="look",
@@ -155,7 +151,7 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
         table = self._table()
         table.clear()
         for one in catalogue.found:
-            table.add_row(*self._row(one), key=str(one.path))
+            table.add_row(*row_of(one, self._doubt(one)), key=str(one.path))
         paths = [one.path for one in catalogue.found]
         if chosen is None or chosen.path not in paths:
             good = [one for one in catalogue.usable if not self._doubt(one)]
@@ -180,9 +176,9 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
 
     def next_action(self) -> str:
         if self.query_one("#directory", Input).has_focus:
-            return "look into this directory"
+            return "look into this place"
         if self._catalogue is not None and not self._catalogue.found:
-            if self._can_take():
+            if can_take(self.session):
                 return "take a base backup (asks first)"
             return ""
         one = self._highlighted()
@@ -191,7 +187,7 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
         return "choose another backup: this one cannot be used"
 
     def proceed(self) -> None:
-        if self._catalogue is not None and not self._catalogue.found and self._can_take():
+        if self._catalogue is not None and not self._catalogue.found and can_take(self.session):
             self.action_take()
             return
         one = self._highlighted()
@@ -233,7 +229,7 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
     def take_focus(self) -> None:
         """To the table if it has rows: an empty one would swallow the enter key."""
         field = self.query_one("#directory", Input)
-        if not field.value:
+        if not field.value and "propose" not in self._jobs:
             field.focus()
         elif self._table().row_count:
             self._table().focus()
@@ -248,7 +244,7 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
         session = self.session
         if self.at_work:
             return
-        if not self._can_take() or session.database is None or session.facts is None:
+        if not can_take(session):
             self.show_problem(
                 PitrError(
                     "no backup can be taken",
@@ -258,49 +254,40 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
                 )
             )
             return
-        assert session.backup_directory is not None  # noqa: S101 - seen by _can_take
-        name = f"{session.clock():%Y%m%d-%H%M%S}"
-        order = BackupOrder(session.database, session.facts, session.backup_directory / name)
+        chosen = self.query_one("#format", Choice).value
         self.run_job(
-            lambda emit, cancel: order.describe(),
-            on_done=lambda command: self._ask_backup(order, command),
-            group="describe",
+            lambda emit, cancel: order_of(session, chosen), on_done=self._ask, group="describe"
         )
 
-    def _ask_backup(self, order: BackupOrder, command: str) -> None:
-        text = (
-            f"A new directory is written, about {size_text(order.facts.total_bytes)}:\n"
-            f"  {order.destination}\n\nThe primary is only read. The command is:\n\n{command}\n\n"
-            "It protects what happens from now on; what was lost before needs an older backup."
-        )
+    def _ask(self, asked: Asked) -> None:
+        order = asked.order
+        text = [
+            f"A new directory is written, about {size_text(order.facts.total_bytes)}:",
+            f"  {order.destination}",
+            *(["", *asked.remarks] if asked.remarks else []),
+            f"\nThe primary is only read. The command is:\n\n{asked.command}\n",
+            "It protects what happens from now on; what was lost before needs an older backup.",
+        ]
 
         def decided(sure: bool | None) -> None:
             if sure:
-                self._take_backup(order)
+                self._carry_out(order)
 
-        self.app.push_screen(ConfirmDialog("Take a base backup?", text, "Take it"), decided)
+        self.app.push_screen(
+            ConfirmDialog("Take a base backup?", "\n".join(text), "Take it"), decided
+        )
 
-    def _take_backup(self, order: BackupOrder) -> None:
-        def work(emit: Emit[Progress], cancel: threading.Event) -> Backup:
-            order.destination.parent.mkdir(mode=0o755, exist_ok=True)
-            for progress in take_backup(order, cancel):
-                emit(progress)
-            return finished_backup(order)
+    def _carry_out(self, order: Order) -> None:
+        def work(emit: Emit[Progress], cancel: threading.Event) -> str:
+            return take(order, emit, cancel)
 
-        def done(backup: Backup) -> None:
-            self._choose(backup)
+        def done(verified: str) -> None:
+            self._verified = {str(order.destination): verified}
+            self._choose(None)  # the newest one is
             self.action_look()
 
-        self.run_job(work, on_done=done, busy=f"taking {order.destination.name}")
-
-    def _can_take(self) -> bool:
-        session = self.session
-        return (
-            not session.primary_is_down
-            and session.database is not None
-            and session.facts is not None
-            and session.backup_directory is not None
-        )
+        name = str(order.destination).rpartition("/")[2]
+        self.run_job(work, on_done=done, busy=f"taking {name}")
 
     # What is shown.
 
@@ -313,26 +300,11 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
         row = self._table().cursor_row
         return self._catalogue.found[row] if row < len(self._catalogue.found) else None
 
-    def _doubt(self, backup: Backup) -> str:
+    def _doubt(self, one: Backup | BrokenBackup) -> str:
         listing = self._catalogue.listing if self._catalogue is not None else None
         facts = self.session.facts
-        return doubt_about(backup, listing, facts.system_identifier if facts else None)
-
-    def _row(self, one: Backup | BrokenBackup) -> list[Content]:
-        if isinstance(one, BrokenBackup):
-            empty = literal("")
-            state = literal("✗ broken", "$text-error")
-            return [literal(one.path.name), empty, empty, empty, empty, state]
-        doubt = self._doubt(one)
-        state = literal("! not here", "$text-warning") if doubt else literal("✓ usable")
-        return [
-            literal(one.name),
-            literal(one.label.start_time[:16]),
-            literal(one.stop_lsn or "unknown"),
-            literal(f"{size_text(one.total_bytes):>8}"),
-            literal(one.format),
-            state,
-        ]
+        system = facts.system_identifier if facts is not None else None
+        return doubt_about(one, listing, system) if isinstance(one, Backup) else ""
 
     def _show_about(self) -> None:
         catalogue = self._catalogue
@@ -348,31 +320,12 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             headline.update(
                 assemble("Which base backup? ", (f" {of_all}", "not bold $foreground-muted"))
             )
-        self.query_one("#about", Facts).show(self._about(one))
-        listing = catalogue.listing
+        listing, rows = catalogue.listing, list[Fact]()
+        if one is not None:
+            verified = self._verified.get(str(one.path), "")
+            rows = facts_about(one, self._doubt(one), listing, verified)
+        self.query_one("#about", Facts).show(rows)
         chosen = one if isinstance(one, Backup) else None
         self.query_one("#timeline", WalTimeline).show(catalogue.usable, listing, chosen)
         gaps = [fact for fact in listing_facts(listing) if fact.name == "gap"] if listing else []
         self.query_one("#gaps", Facts).show(gaps)
-
-    def _about(self, one: Backup | BrokenBackup | None) -> list[Fact]:
-        if one is None:
-            return []
-        if isinstance(one, BrokenBackup):
-            why = f"{one.problem.what}: {one.problem.why}".rstrip(": ")
-            return [Fact("cannot be used", why, one.problem.hint, Status.FAILURE)]
-        rows = [
-            Fact(
-                "begun",
-                one.label.start_time,
-                f"PostgreSQL {one.version.major}, label {one.label.label!r}",
-            )
-        ]
-        if doubt := self._doubt(one):
-            rows.append(Fact("cannot be used", doubt, status=Status.FAILURE))
-        elif self._catalogue is not None and self._catalogue.listing is not None:
-            last = self._catalogue.listing.last_reachable(one.start_segment)
-            if last is not None:
-                words = f"{one.label.start_lsn} to {last.end}, without a gap"
-                rows.append(Fact("WAL from it on", words, status=Status.OK))
-        return rows

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import ClassVar
 
 from textual import on
@@ -14,52 +13,37 @@ from textual.content import Content
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from pitr_tui.containers.container import PostgresContainer
 from pitr_tui.errors import PitrError
 from pitr_tui.recovery.events import Status
 from pitr_tui.servers.primary import Primary, PrimaryFacts
-from pitr_tui.servers.running import RunningServer, find_running
 from pitr_tui.servers.sql import Database, parse_conninfo
 from pitr_tui.tui import way
-from pitr_tui.tui.bridge import Emit
-from pitr_tui.tui.literal import Part, assemble, literal
+from pitr_tui.tui.literal import assemble, literal
+from pitr_tui.tui.screens.connect_found import (
+    Behind,
+    Contained,
+    Found,
+    Origin,
+    can_answer,
+    image_of,
+    key_of,
+    look_around,
+    look_behind,
+    name_width,
+    origin_facts,
+    place_of,
+    server_facts,
+)
 from pitr_tui.tui.screens.step import StepPane
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.facts import Fact, Facts
-from pitr_tui.wording import duration_text, size_text
 
-_CLOCK_SLACK_SECONDS = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A server on this machine, with what it said or why it said nothing."""
-
-    server: RunningServer
-    answer: PrimaryFacts | PitrError | None
-
-
-def _rank(found: Found) -> tuple[int, int]:
-    """Primaries first, then standbys, then what does not answer; each by its port."""
-    standby = isinstance(found.answer, PrimaryFacts) and found.answer.in_recovery
-    return (2 if isinstance(found.answer, PitrError) else int(standby), found.server.port)
-
-
-def look_around(emit: Emit[Found], cancel: threading.Event) -> None:
-    """Find the running servers, then ask each who it is."""
-    servers = find_running()
-    for server in servers:
-        emit(Found(server, None))
-    for server in servers:
-        if cancel.is_set():
-            return
-        try:
-            emit(Found(server, Primary(server.database).facts()))
-        except PitrError as error:
-            emit(Found(server, error))
+Row = Found | Contained
 
 
 class ConnectPane(StepPane):
-    """Servers found by itself, a connection string, or none."""
+    """Servers and containers found by itself, a connection string, or none."""
 
     step = WizardStep.CONNECT
     first_focus = "#servers"
@@ -68,15 +52,18 @@ The primary is the server that lost data. pitr looks at it to learn its version,
 system identifier and its clock, and later to see how it archives its WAL. Nothing is
 changed in this step; every look is a short SQL connection of its own.
 
-The list has every PostgreSQL server that runs on this machine. For another one type a
-connection string: host=... port=... user=... dbname=..., or postgresql://... The
+The list has every PostgreSQL server that runs on this machine, the PostgreSQL containers
+of the Docker engine (DOCKER_HOST, or the current context), and the services of the compose
+file: the one named with --compose, or the one in the working directory. For another server
+type a connection string: host=... port=... user=... dbname=..., or postgresql://... The
 password is never typed here: libpq takes it from PGPASSWORD or from a password file
-(PGPASSFILE, ~/.pgpass).
+(PGPASSFILE, ~/.pgpass). A container's user and password are those of its environment.
 
 If the primary is down or gone, say so: a base backup and the WAL archive are all that a
-recovery needs. Only turning archiving on and taking backups need the primary.
+recovery needs. Choose a stopped container to say which one it was: its image, its volumes
+and the WAL in it are used. Nothing starts it.
 
-Without the screen: pitr archive status --json
+Without the screen: pitr containers --json,  pitr archive status --json
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "look", "Look again", id="look", tooltip="search for servers again"),
@@ -90,18 +77,16 @@ Without the screen: pitr archive status --json
         with Horizontal(classes="field gap-above"):
             yield Static("or connect to", markup=False, classes="field-name")
             yield Input(
-                placeholder="host=… port=… user=… dbname=…   or postgresql://…", id="conninfo"
+                placeholder="host=… user=… dbname=…  (password: PGPASSWORD, ~/.pgpass)",
+                id="conninfo",
             )
-        yield Static(
-            "The password comes from PGPASSWORD or a password file (~/.pgpass).",
-            markup=False,
-            classes="muted",
-        )
         yield Facts(id="facts", classes="gap-above")
+        yield Facts(id="behind", classes="gap-above")
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._found: dict[str, Found] = {}
+        self._found: dict[str, Row] = {}
+        self._behind: Behind | None = None
         self._seconds_ahead = 0.0
         self._touched = False  # the person has moved in the list: its cursor is theirs now
 
@@ -116,31 +101,48 @@ Without the screen: pitr archive status --json
             self.connect(session.database)
 
     def action_look(self) -> None:
-        """Search this machine for servers."""
+        """Search this machine, the Docker engine and the compose file for servers."""
         self.run_job(look_around, on_done=lambda _: None, on_events=self._take, group="look")
+        reach, compose = self.session.reach, self.session.compose
+        self.run_job(
+            lambda emit, cancel: look_behind(reach, compose),
+            on_done=self._take_behind,
+            group="behind",
+            awaited=False,
+        )
 
     def connect(self, database: Database) -> None:
         """Ask a server who it is; when it answers, it is the primary."""
+        self._connect(lambda: database, f"connecting to {database}", None)
 
-        def connected(facts: PrimaryFacts) -> None:
-            session = self.session
-            if session.facts is None or (
-                facts.system_identifier != session.facts.system_identifier
-            ):
-                session.archiving = None
-                way.forget_plan(session)
-            session.database, session.facts = database, facts
+    def choose(self, origin: Origin) -> None:
+        """Take a container for the primary: ask its server, or go on without if it is down."""
+        if not can_answer(origin):
+            self._go_without(origin)
+            return
+        assert isinstance(origin, PostgresContainer)  # noqa: S101 - only those can answer
+        reach = self.session.reach
+        words = f"connecting to the server in the container {origin.name}"
+        self._connect(lambda: reach.server(origin).database, words, origin)
+
+    def _connect(self, reached: Callable[[], Database], busy: str, origin: Origin | None) -> None:
+        def connected(answer: tuple[Database, PrimaryFacts]) -> None:
+            database, facts = answer
+            session, before = self.session, self.session.facts
+            if before is None or facts.system_identifier != before.system_identifier:
+                way.forget_primary(session)
+            session.database, session.facts, session.origin = database, facts, origin
             self._seconds_ahead = (facts.clock - session.clock()).total_seconds()
             session.primary_is_down = False
             self._show_servers(to_connected=True)
             self._show_facts()
 
+        def ask(emit: object, cancel: object) -> tuple[Database, PrimaryFacts]:
+            database = reached()
+            return database, Primary(database).facts()
+
         self.run_job(
-            lambda emit, cancel: Primary(database).facts(),
-            on_done=connected,
-            on_failed=self._not_connected,
-            busy=f"connecting to {database}",
-            group="connect",
+            ask, on_done=connected, on_failed=self._not_connected, busy=busy, group="connect"
         )
 
     def next_action(self) -> str:
@@ -150,11 +152,15 @@ Without the screen: pitr archive status --json
             return "connect with this string"
         chosen = self._highlighted()
         if chosen is None and self._on_down():
-            down = self.session.primary_is_down
+            down = self.session.primary_is_down and self.session.origin is None
             return super().next_action() if down else "go on without the primary"
-        if chosen is not None and not self._is_connected(chosen.server):
+        if chosen is None or self._is_chosen(chosen):
+            return super().next_action() if self.ready() is None else "choose a server"
+        if isinstance(chosen, Found):
             return f"connect to the server on port {chosen.server.port}"
-        return super().next_action() if self.ready() is None else "choose a server"
+        if can_answer(chosen.origin):
+            return f"connect to the server in {chosen.name}"
+        return f"go on without the server: it was {chosen.name}"
 
     @on(OptionList.OptionSelected)
     def option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -163,17 +169,19 @@ Without the screen: pitr archive status --json
         if self.at_work:  # one connection after the other: the rows may have moved just now
             return
         if event.option_id == "down":
-            if not self.session.primary_is_down:
-                self._go_without()
+            if not self.session.primary_is_down or self.session.origin is not None:
+                self._go_without(None)
             self.proceed()
             return
-        found = self._found.get(event.option_id or "")
-        if found is None:
+        chosen = self._found.get(event.option_id or "")
+        if chosen is None:
             self.query_one("#conninfo").focus()
-        elif self._is_connected(found.server):
+        elif self._is_chosen(chosen):
             self.proceed()
+        elif isinstance(chosen, Found):
+            self.connect(chosen.server.database)
         else:
-            self.connect(found.server.database)
+            self.choose(chosen.origin)
 
     @on(OptionList.OptionHighlighted)
     def option_highlighted(self) -> None:
@@ -206,10 +214,14 @@ Without the screen: pitr archive status --json
     def on_descendant_focus(self) -> None:
         self.changed()
 
-    def _go_without(self) -> None:
+    def _go_without(self, origin: Origin | None) -> None:
         session = self.session
-        session.primary_is_down = True
-        session.facts = session.archiving = None
+        if session.origin != origin:
+            way.forget_primary(session)
+        session.primary_is_down, session.origin = True, origin
+        session.database = session.facts = session.archiving = None
+        if origin is not None:
+            session.reach.use_image(image_of(origin))
         self.show_problem(None)
         self._show_servers()
         self._show_facts()
@@ -221,10 +233,35 @@ Without the screen: pitr archive status --json
 
     def _take(self, news: list[Found]) -> None:
         for found in news:
-            self._found[str(found.server.data_directory)] = found
+            self._found[found.key] = found
         self._show_servers()
 
-    def _highlighted(self) -> Found | None:
+    def _take_behind(self, behind: Behind) -> None:
+        self._behind, self.session.project = behind, behind.project
+        for key in [key for key, row in self._found.items() if isinstance(row, Contained)]:
+            del self._found[key]
+        for row in behind.rows():
+            self._found[row.key] = row
+        self._show_servers()
+        self._show_facts()
+        self._choose_named(behind)
+
+    def _choose_named(self, behind: Behind) -> None:
+        """Connect to the container that was named on the command line, once."""
+        session, name = self.session, self.session.container
+        session.container = ""
+        if not name or session.origin is not None or session.facts is not None:
+            return
+        for row in behind.rows():
+            if name == row.name or getattr(row.origin, "id", "").startswith(name):
+                self.choose(row.origin)
+                return
+        self.show_problem(
+            behind.refusal
+            or PitrError(f"there is no PostgreSQL container {name!r}", "", "choose one of the list")
+        )
+
+    def _highlighted(self) -> Row | None:
         option = self.query_one("#servers", OptionList).highlighted_option
         return self._found.get(option.id or "") if option is not None else None
 
@@ -232,11 +269,15 @@ Without the screen: pitr archive status --json
         option = self.query_one("#servers", OptionList).highlighted_option
         return option is not None and option.id == "down"
 
-    def _is_connected(self, server: RunningServer) -> bool:
+    def _is_chosen(self, row: Row) -> bool:
+        """Whether this is the primary: connected, or known to be down."""
         session = self.session
-        if session.facts is None or session.database is None:
+        if isinstance(row, Contained):
+            known = session.origin is not None and key_of(session.origin) == row.key
+            return known and (session.facts is not None or session.primary_is_down)
+        if session.facts is None or session.database is None or session.origin is not None:
             return False
-        theirs = session.database.parameters
+        server, theirs = row.server, session.database.parameters
         return session.facts.data_directory == server.data_directory or (
             str(theirs.get("port", "5432")) == str(server.port)
             and theirs.get("host") == server.database.parameters.get("host")
@@ -246,16 +287,16 @@ Without the screen: pitr archive status --json
         listing = self.query_one("#servers", OptionList)
         before = listing.highlighted_option
         wanted = before.id if before is not None else None
+        width = name_width(row.name for row in self._found.values())
         options = [
-            Option(self._server_row(found), id=key)
-            for key, found in sorted(self._found.items(), key=lambda pair: _rank(pair[1]))
+            Option(self._row(row, width), id=key)
+            for key, row in sorted(self._found.items(), key=lambda pair: pair[1].rank)
         ]
-        connected = next(
-            (key for key, one in self._found.items() if self._is_connected(one.server)), None
-        )
+        chosen = next((key for key, row in self._found.items() if self._is_chosen(row)), None)
+        gone = self.session.primary_is_down and self.session.origin is None
         if to_connected or not self._touched:
-            wanted = "down" if self.session.primary_is_down else connected
-        mark = "✓" if self.session.primary_is_down else " "
+            wanted = "down" if gone else chosen
+        mark = "✓" if gone else " "
         options.append(
             Option(
                 literal(f"{mark} the primary is down or gone: backup and archive only"), id="down"
@@ -268,76 +309,26 @@ Without the screen: pitr archive status --json
             listing.highlighted = ids.index(wanted) if wanted in ids else 0
         self.changed()
 
-    def _server_row(self, found: Found) -> Content:
-        server = found.server
-        parts: list[Part] = [
-            "✓ " if self._is_connected(server) else "  ",
-            f"port {server.port:<6}",
-        ]
-        match found.answer:
-            case PrimaryFacts() as facts:
-                role = "standby" if facts.in_recovery else "primary"
-                parts.append(f"{role} {facts.version!s:<6}")
-                parts.append(f"{size_text(facts.total_bytes):>9}  ")
-            case PitrError():
-                parts.append(("no connection  ", "$text-warning"))
-            case None:
-                parts.append(("asking …  ", "$foreground-muted"))
-        parts.append(str(server.data_directory))
-        return assemble(*parts)
+    def _row(self, row: Row, width: int) -> Content:
+        mark = "✓ " if self._is_chosen(row) else "  "
+        name = row.name if len(row.name) <= width else row.name[: width - 1] + "…"
+        return assemble(mark, f"{name:<{width}}  ", *row.parts())
 
     def _show_facts(self) -> None:
-        facts, database = self.session.facts, self.session.database
+        session = self.session
         shown = self.query_one("#facts", Facts)
-        if facts is None or database is None:
-            note = []
-            if self.session.primary_is_down:
-                note = [
-                    Fact(
-                        "no primary",
-                        "a recovery is possible from backup and archive; archiving cannot be "
-                        "turned on and no backup can be taken",
-                        status=Status.WARNING,
-                    )
-                ]
-            shown.show(note)
-            return
-        shown.show(self._facts_of(facts, database))
-
-    def _facts_of(self, facts: PrimaryFacts, database: Database) -> list[Fact]:
-        ahead = self._seconds_ahead
-        side = "ahead of" if ahead > 0 else "behind"
-        off = f"{duration_text(abs(ahead))} {side} the clock here"
-        wrong = abs(ahead) > _CLOCK_SLACK_SECONDS
-        rows = [
-            Fact("connected to", _place_of(database), status=Status.OK),
-            Fact("version", f"PostgreSQL {facts.version}", f"timeline {int(facts.timeline)}"),
-            Fact("system identifier", str(facts.system_identifier)),
-            Fact("data directory", str(facts.data_directory or "hidden from this user")),
-            Fact("size", size_text(facts.total_bytes), "all databases"),
-            Fact(
-                "clock",
-                f"{facts.clock:%Y-%m-%d %H:%M:%S %z}  ({facts.time_zone})",
-                off if wrong else "",
-                Status.WARNING if wrong else None,
-            ),
-        ]
-        if facts.in_recovery:
-            words = "in recovery: a standby; archiving and backups belong to its primary"
-            rows.append(Fact("state", words, status=Status.WARNING))
+        asking = [Fact("Docker", "asking the engine …")]
+        self.query_one("#behind", Facts).show(self._behind.facts() if self._behind else asking)
+        if session.facts is not None and session.database is not None:
+            place = place_of(session.database, session.origin)
+            shown.show(server_facts(session.facts, place, self._seconds_ahead))
+        elif session.primary_is_down and session.origin is not None:
+            shown.show(origin_facts(session.origin))
+        elif session.primary_is_down:
+            words = (
+                "a recovery is possible from backup and archive; archiving cannot be "
+                "turned on and no backup can be taken"
+            )
+            shown.show([Fact("no primary", words, status=Status.WARNING)])
         else:
-            rows.append(Fact("state", "open for writing"))
-        if not facts.superuser:
-            words = "not a superuser: archiving can be looked at, not changed"
-            rows.append(Fact("rights", words, status=Status.WARNING))
-        return rows
-
-
-def _place_of(database: Database) -> str:
-    """Host, port, user and database in one short line."""
-    given = database.parameters
-    host = given.get("host") or "the default socket"
-    return (
-        f"{host}, port {given.get('port', '5432')}, "
-        f"as {given.get('user', 'the default user')}, database {given['dbname']}"
-    )
+            shown.show([])

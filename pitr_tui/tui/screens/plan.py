@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,64 +13,30 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from pitr_tui.errors import PitrError
-from pitr_tui.postgres.target import Latest, TargetAction
-from pitr_tui.recovery import archiving
-from pitr_tui.recovery.events import CheckDone, Status
-from pitr_tui.recovery.plan import RecoveryPlan
-from pitr_tui.recovery.preflight import preflight
-from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.servers.installation import installation_for
-from pitr_tui.servers.osuser import server_user
+from pitr_tui.recovery.events import Status
 from pitr_tui.servers.primary import Primary
+from pitr_tui.storage.location import engine_location
 from pitr_tui.tui import way
 from pitr_tui.tui.literal import assemble, literal
+from pitr_tui.tui.reach import Place
+from pitr_tui.tui.screens.archive_change import prove
+from pitr_tui.tui.screens.checked import ORDER, Checked, check_plan, summary_of
 from pitr_tui.tui.screens.dialogs import ConfirmDialog, TextDialog
+from pitr_tui.tui.screens.receiving import is_received
 from pitr_tui.tui.screens.step import StepPane
+from pitr_tui.tui.screens.where import (
+    Where,
+    new_directory,
+    new_volume,
+    proposed_image,
+    proposed_place,
+    read_where,
+)
 from pitr_tui.tui.session import Session, WizardStep
-from pitr_tui.tui.widgets.facts import Fact, Facts, check_fact
+from pitr_tui.tui.widgets.facts import Facts, check_fact
 from pitr_tui.wording import count_text
 
 _TYPING_PAUSE = 0.4
-_HIGHEST_PORT = 65535
-_ORDER = (Status.FAILURE, Status.WARNING, Status.OK)
-_THEN = {
-    TargetAction.PAUSE: "pause there, readable, until you decide",
-    TargetAction.PROMOTE: "open for writing on a new timeline",
-    TargetAction.SHUTDOWN: "shut down",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """A plan with what its checks found, and its text."""
-
-    plan: RecoveryPlan
-    checks: tuple[CheckDone, ...]
-    text: str
-
-    @property
-    def worst(self) -> Status:
-        found = {check.status for check in self.checks}
-        return next(status for status in _ORDER if status in found)
-
-
-def check_plan(session: Session, destination: Path, port: int | None, now: datetime) -> Checked:
-    """Make the plan of a session and check it. Reads disks; raises PitrError without a plan."""
-    backup, archive = session.backup, session.archive_directory
-    if backup is None or archive is None:
-        raise PitrError("there is no plan yet", "a backup and an archive have to be chosen first")
-    latest = isinstance(session.target, Latest)
-    plan = RecoveryPlan(
-        backup=backup,
-        archive=WalArchive(archive),
-        destination=destination,
-        target=session.target,
-        action=TargetAction.PROMOTE if latest else session.action,
-        installation=installation_for(backup.version),
-        user=server_user(),
-        port=port,
-    )
-    return Checked(plan, preflight(plan, now), plan.render())
 
 
 class PlanPane(StepPane):
@@ -81,15 +45,22 @@ class PlanPane(StepPane):
     step = WizardStep.PLAN
     first_focus = ".step-body"
     help_text = """
-The recovery makes a secondary: a new PostgreSQL server in a new directory, from a copy of
-the backup. The primary, the backup and the archive are only read.
+The recovery makes a secondary: a new PostgreSQL server in a new directory or, behind a
+Docker engine, a new container with a new volume, from a copy of the backup. The primary,
+the backup and the archive are only read.
+
+"recover into" takes a directory of this machine, volume:NAME for a new volume, or
+engine:/DIR for a directory of the engine's machine. The container gets the primary's own
+image, or the one that you name: with another C library text may sort otherwise. "m"
+changes between a container and this machine.
 
 The checks say whether the target can be reached: the space, the programs of the backup's
 major version, the timeline, the chain of WAL segments, the end of the backup, the target
 itself. ✗ refuses the start; ! says what is not known or what to look at.
 
 The secondary cannot harm anybody: archive_mode is off, no primary_conninfo, no logical
-replication workers, its own socket, and a TCP port only if you name one (127.0.0.1).
+replication workers, its own socket, no network for a container, and a TCP port only if you
+name one (on 127.0.0.1).
 
 "s" finishes the segment that the primary is writing and waits for it in the archive: do
 that when the target is younger than the last archived segment.
@@ -117,6 +88,14 @@ Without the screen: pitr restore … --dry-run
             id="switch",
             tooltip="finish the primary's segment, wait until it is archived, check again",
         ),
+        Binding(
+            "m,f8",
+            "other_place",
+            "Elsewhere",
+            id="other_place",
+            show=False,
+            tooltip="into a container, or onto this machine",
+        ),
         Binding("f5,ctrl+r", "look", "Check again", id="look", show=False),
     ]
 
@@ -125,35 +104,46 @@ Without the screen: pitr restore … --dry-run
         self._checked: Checked | None = None
         self._pause: Timer | None = None
         self._proposed = ""
+        self._proposed_image = ""
 
     def body(self) -> ComposeResult:
         yield Static("", markup=False, classes="verdict", id="verdict")
         yield Facts(id="summary")
         with Horizontal(classes="field"):
             yield Static("recover into", markup=False, classes="field-name")
-            yield Input(placeholder="a directory that does not exist yet", id="destination")
+            yield Input(placeholder="a new directory, or volume:NAME", id="destination")
+        with Horizontal(classes="field", id="image-row"):
+            yield Static("image", markup=False, classes="field-name")
+            yield Input(placeholder="the primary's own", id="image")
         with Horizontal(classes="field"):
             yield Static("port", markup=False, classes="field-name")
-            yield Input(placeholder="none: reachable by its socket only", id="port")
+            yield Input(placeholder="none: nobody else can reach it", id="port")
         yield Facts(id="checks")
 
     # What is.
 
     def enter(self) -> None:
-        field = self.query_one("#destination", Input)
-        if field.value == self._proposed:
-            self._proposed = str(self._proposal())
+        destination, image = self.query_one("#destination", Input), self.query_one("#image", Input)
+        if destination.value == self._proposed:
+            self._fill_in(self._proposal())
+        if image.value == self._proposed_image:
+            self._proposed_image = proposed_image(self.session)
             with self.prevent(Input.Changed):
-                field.value = self._proposed
+                image.value = self._proposed_image
+        origin = self.session.origin
+        image.placeholder = f"the primary's own ({origin.image})" if origin else "postgres:MAJOR"
         self.action_look()
 
-    def _proposal(self) -> Path:
-        """A new directory beside the backups; what was proposed before is kept while unused."""
-        for known in (self.session.destination, Path(self._proposed or "/")):
-            if known is not None and not known.exists():
-                return known
-        near = self.session.backup_directory or Path.home()
-        return near.parent / f"recovered-{self.session.clock():%Y%m%d-%H%M%S}"
+    def _proposal(self) -> Place:
+        """A new place; what was proposed before is kept while nothing was recovered into it."""
+        known = self.session.destination
+        unused = not known.exists() if isinstance(known, Path) else self.session.run is None
+        return known if known is not None and unused else proposed_place(self.session)
+
+    def _fill_in(self, place: Place) -> None:
+        self._proposed = str(place)
+        with self.prevent(Input.Changed):
+            self.query_one("#destination", Input).value = self._proposed
 
     def action_look(self) -> None:
         """Make the plan anew and check it."""
@@ -164,37 +154,29 @@ Without the screen: pitr restore … --dry-run
         self._checked = None
         way.forget_plan(session)
         try:
-            destination, port = self._given()
+            where = self._given()
         except PitrError as error:
             self._refuse(error)
             return
         now = session.clock()
         self.run_job(
-            lambda emit, cancel: check_plan(session, destination, port, now),
+            lambda emit, cancel: check_plan(session, where, now),
             on_done=self._take,
             on_failed=self._refuse,
             busy="checking",
         )
 
-    def _given(self) -> tuple[Path, int | None]:
-        text = self.query_one("#destination", Input).value.strip()
-        destination = Path(text).expanduser()
-        if not text or not destination.is_absolute():
-            raise PitrError("the destination has to be an absolute path", text or "it is empty")
-        port = self.query_one("#port", Input).value.strip()
-        if not port:
-            return destination, None
-        if not port.isascii() or not port.isdigit() or not 0 < int(port) <= _HIGHEST_PORT:
-            raise PitrError(
-                f"{port!r} is not a port", "", f"1 to {_HIGHEST_PORT}, or nothing for no TCP at all"
-            )
-        return destination, int(port)
+    def _given(self) -> Where:
+        names = ("#destination", "#port", "#image")
+        where = read_where(*(self.query_one(name, Input).value for name in names))
+        self.query_one("#image-row").display = where.contained
+        return where
 
     def _take(self, checked: Checked) -> None:
         self._checked = checked
         self.session.plan, self.session.checks = checked.plan, checked.checks
-        self.session.destination = checked.plan.destination
-        worst_first = sorted(checked.checks, key=lambda check: _ORDER.index(check.status))
+        self.session.destination = checked.where.place
+        worst_first = sorted(checked.checks, key=lambda check: ORDER.index(check.status))
         self.query_one("#checks", Facts).show([check_fact(check) for check in worst_first])
         self._show_verdict()
 
@@ -218,7 +200,7 @@ Without the screen: pitr restore … --dry-run
 
     def next_action(self) -> str:
         focused = self.screen.focused
-        if focused is not None and focused.id in ("destination", "port"):
+        if focused is not None and focused.id in ("destination", "image", "port"):
             return "check this"
         if way.run_is_going(self.session):
             return "see the running recovery"
@@ -235,10 +217,10 @@ Without the screen: pitr restore … --dry-run
             self.action_look()
             return
         text = [
-            "A secondary is made in a new directory:",
-            f"  {checked.plan.destination}",
+            "A secondary is made in a new place:",
+            f"  {checked.plan.secondary.destination}",
             "",
-            *(f"{fact.name:<12}{fact.value}" for fact in _summary(checked.plan)),
+            *(f"{fact.name:<12}{fact.value}" for fact in summary_of(checked.plan)),
             "",
             "The primary, the backup and the archive are only read.",
         ]
@@ -261,23 +243,34 @@ Without the screen: pitr restore … --dry-run
     def action_edit(self) -> None:
         self.query_one("#destination").focus()
 
+    def action_other_place(self) -> None:
+        """Propose a container in place of a directory of this machine, or the other way round."""
+        text = self.query_one("#destination", Input).value
+        there = engine_location(text) is not None
+        self._fill_in(new_directory(self.session) if there else new_volume(self.session))
+        self.action_look()
+
     def action_details(self) -> None:
         """Show the plan as it will be done."""
         if self._checked is not None:
             self.app.push_screen(TextDialog("The plan", literal(self._checked.text)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Switching the WAL needs the primary, and a target that is not known to be archived."""
-        return action != "switch" or self._archiving_primary() is not None
+        """Switching the WAL needs the primary, and an archive that it still comes into."""
+        if action != "switch":
+            return True
+        session = self.session
+        place = session.archive_directory
+        filled = place != session.other_archive or is_received(session, place)
+        return filled and self._archiving_primary() is not None
 
     def action_switch(self) -> None:
         """Bring what the primary has written last into the archive, and check again."""
-        session, primary = self.session, self._archiving_primary()
-        directory = session.archive_directory
-        if primary is None or directory is None or self.at_work:
+        session = self.session
+        if self._archiving_primary() is None or self.at_work:
             return
         self.run_job(
-            lambda emit, cancel: archiving.prove(primary, directory, cancel),
+            lambda emit, cancel: prove(session, cancel),
             on_done=lambda _: self.action_look(),
             busy="finishing a segment and waiting for it in the archive",
         )
@@ -322,14 +315,4 @@ Without the screen: pitr restore … --dry-run
             Status.FAILURE: (f"● refused: {', '.join(named)}", "$text-error"),
         }
         verdict.update(assemble("Can we get there?   ", words[checked.worst]))
-        summary.show(_summary(checked.plan))
-
-
-def _summary(plan: RecoveryPlan) -> list[Fact]:
-    """What goes in, where it stops and what comes then."""
-    return [
-        Fact("backup", plan.backup.name, f"PostgreSQL {plan.backup.version.major}"),
-        Fact("WAL archive", str(plan.archive.directory)),
-        Fact("stop", str(plan.target)),
-        Fact("then", _THEN[plan.action]),
-    ]
+        summary.show(summary_of(checked.plan))

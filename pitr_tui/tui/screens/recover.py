@@ -101,7 +101,7 @@ backup, your archive and the primary are not touched by it in any case.
         self.refresh_bindings()
 
     def _finished(self, plan: RecoveryPlan) -> None:
-        self.session.secondary = plan.server
+        self.session.secondary = plan.secondary
         self.refresh_bindings()
 
     def _failed(self, error: PitrError) -> None:
@@ -121,7 +121,8 @@ backup, your archive and the primary are not touched by it in any case.
             return "verify what was recovered"
         if view.failed is not None:
             return "try the same plan again"
-        return f"recover into {self.session.plan.destination}" if self.session.plan else ""
+        plan = self.session.plan
+        return f"recover into {plan.secondary.destination}" if plan else ""
 
     def proceed(self) -> None:
         view = self.panel.view
@@ -155,7 +156,7 @@ backup, your archive and the primary are not touched by it in any case.
         self.app.push_screen(
             ConfirmDialog(
                 "Stop this recovery?",
-                f"{plan.destination}\n\n"
+                f"{plan.secondary.destination}\n\n"
                 "The secondary is stopped, and what was copied is removed.\n"
                 "The backup, the WAL archive and the primary stay as they are.",
                 confirm="Stop and remove",

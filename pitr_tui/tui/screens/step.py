@@ -37,6 +37,7 @@ class _Running:
     timer: Timer
     shown: bool
     cancellable: bool
+    awaited: bool
 
 
 class StepPane(Vertical):
@@ -144,6 +145,7 @@ class StepPane(Vertical):
         busy: str = "",
         cancel_hint: str = "esc cancels",
         group: str = "job",
+        awaited: bool = True,
     ) -> Bridge[E, T]:
         """Run engine code beside the event loop; the callbacks come on it.
 
@@ -151,7 +153,8 @@ class StepPane(Vertical):
         itself; without a `cancel_hint` the escape key does not cancel the job. Starting one
         closes the earlier one of the same `group`: of what was asked twice only the last
         answer counts. Errors are shown below the body unless `on_failed` takes them; an
-        unforeseen exception is shown in a dialog.
+        unforeseen exception is shown in a dialog. Who quits waits for its end unless it is not
+        `awaited`: a job that only looks, and may hang on a machine that does not answer.
         """
         if (earlier := self._jobs.get(group)) is not None and earlier.shown:
             self.query_one(JobLine).end()
@@ -182,7 +185,7 @@ class StepPane(Vertical):
                 self.changed()
 
         self._jobs[group] = _Running(
-            bridge, self.set_interval(TICK, tick), bool(busy), bool(cancel_hint)
+            bridge, self.set_interval(TICK, tick), bool(busy), bool(cancel_hint), awaited
         )
         bridge.start()
         self.changed()
@@ -202,7 +205,7 @@ class StepPane(Vertical):
 
     def bridges(self) -> list[Bridge[Any, Any]]:
         """The jobs that have not ended; who quits cancels them and waits a little."""
-        return [one.bridge for one in self._jobs.values() if one.bridge.running]
+        return [one.bridge for one in self._jobs.values() if one.awaited and one.bridge.running]
 
     def on_unmount(self) -> None:
         for group in list(self._jobs):

@@ -29,7 +29,7 @@ from pitr_tui.repositories.backups import Backup
 from pitr_tui.tui import way
 from pitr_tui.tui.literal import assemble, literal
 from pitr_tui.tui.screens import aim
-from pitr_tui.tui.screens.backups import Catalogue, doubt_about, read_catalogue
+from pitr_tui.tui.screens.catalogue import Catalogue, doubt_about, open_catalogue
 from pitr_tui.tui.screens.step import StepPane
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.choice import Choice
@@ -135,10 +135,11 @@ Without the screen: pitr restore --target-time … | --target-xid … | --target
             )
         )
         self._judge()
-        directory, archive = self.session.backup_directory, self.session.archive_directory
-        if directory is not None:
+        session = self.session
+        place, archive = session.backup_directory, session.archive_directory
+        if place is not None:
             self.run_job(
-                lambda emit, cancel: read_catalogue(directory, archive),
+                lambda emit, cancel: open_catalogue(session.reach, place, archive),
                 on_done=self._take,
                 group="catalogue",
             )

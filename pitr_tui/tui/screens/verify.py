@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -11,16 +13,19 @@ from textual.containers import Horizontal
 from textual.widgets import DataTable, Input, Static
 
 from pitr_tui.errors import PitrError
-from pitr_tui.recovery.aftercare import promote, psql_command, throw_away
+from pitr_tui.recovery.aftercare import promote
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.state import RunState, RunView
 from pitr_tui.recovery.verify import Answer, ServerState, ask
+from pitr_tui.servers.container_secondary import ContainerSecondary
 from pitr_tui.tui import way
 from pitr_tui.tui.contents import Contents, gather
 from pitr_tui.tui.literal import assemble, literal
 from pitr_tui.tui.messages import StepWanted
+from pitr_tui.tui.screens.dialogs import ConfirmDialog
 from pitr_tui.tui.screens.step import StepPane
 from pitr_tui.tui.screens.typed import TypedConfirmDialog
+from pitr_tui.tui.screens.where import name_of, secondary_service, write_new
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.data_tables import AnswerTable, ContentsTable
 from pitr_tui.tui.widgets.facts import Facts, check_fact
@@ -46,6 +51,9 @@ that is highlighted. Unlogged tables are empty after every recovery.
 Paused, it stays as it is for as long as you like. Promoted, it opens for writing on a timeline
 of its own and there is no way back to the pause. Thrown away, it is stopped and removed.
 
+"w" writes a secondary in a container down as a service of a compose file: of one of its own,
+or of the compose file's service beside the primary.
+
 Without the screen: psql, as the command at the bottom shows.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -53,6 +61,13 @@ Without the screen: psql, as the command at the bottom shows.
         Binding("p,f8", "promote", "Promote…", tooltip="open the secondary for writing"),
         Binding("D,f9", "throw_away", "Throw away…", tooltip="stop and remove the secondary"),
         Binding("c,f7", "copy_command", "Copy psql", show=False),
+        Binding(
+            "w,f6",
+            "keep",
+            "Compose…",
+            show=False,
+            tooltip="write the container down as a service of a compose file",
+        ),
         Binding("f5,ctrl+r", "look", "Count again", show=False),
     ]
 
@@ -136,8 +151,13 @@ Without the screen: psql, as the command at the bottom shows.
         if self._promoted is not None:
             checks.append(CheckDone("promoted", Status.OK, "it answers that it is not in recovery"))
         self.query_one("#evidence", Facts).show([check_fact(check) for check in checks])
-        command = psql_command(server, self._tables.database)
-        connect.update(assemble("connect  ", (command, "$text-accent")) if self._readable else "")
+        command = server.psql_command(self._tables.database)
+        keep = "\nkeep it  w writes it down as a compose service" if self._contained() else ""
+        shown = assemble("connect  ", (command, "$text-accent"), keep)
+        connect.update(shown if self._readable else keep.strip())
+
+    def _contained(self) -> bool:
+        return isinstance(self.session.secondary, ContainerSecondary)
 
     @on(DataTable.RowSelected)
     def _go_on(self) -> None:
@@ -186,7 +206,7 @@ Without the screen: psql, as the command at the bottom shows.
         server = self.session.secondary
         if server is None:
             return
-        place = server.data_directory
+        place = server.destination
 
         def decided(sure: bool | None) -> None:
             if sure:
@@ -204,7 +224,7 @@ Without the screen: psql, as the command at the bottom shows.
                 f"{place}\n\n"
                 "It opens for writing, on a new timeline, and cannot go back to the pause. "
                 "It archives nothing, and the primary is not touched.",
-                place.name,
+                name_of(server),
                 "Promote",
             ),
             decided,
@@ -216,16 +236,16 @@ Without the screen: psql, as the command at the bottom shows.
         self.refresh_bindings()
 
     def action_throw_away(self) -> None:
-        """Ask for the destination's name, then stop the secondary and remove its directory."""
+        """Ask for the destination's name, then stop the secondary and remove its data."""
         server = self.session.secondary
         if server is None:
             return
-        place = server.data_directory
+        place = server.destination
 
         def decided(sure: bool | None) -> None:
             if sure:
                 self.run_job(
-                    lambda emit, cancel: throw_away(server),
+                    lambda emit, cancel: server.throw_away(),
                     on_done=lambda _: self._thrown_away(),
                     busy="removing the secondary",
                     cancel_hint="",
@@ -236,9 +256,9 @@ Without the screen: psql, as the command at the bottom shows.
             TypedConfirmDialog(
                 "Throw the secondary away?",
                 f"{place}\n\n"
-                "It is stopped, and its directory is removed with everything in it. "
+                "It is stopped, and its data are removed with everything in them. "
                 "The backup, the WAL archive and the primary stay as they are.",
-                place.name,
+                name_of(server),
                 "Throw away",
             ),
             decided,
@@ -257,9 +277,38 @@ Without the screen: psql, as the command at the bottom shows.
         self.changed()
         self.take_focus()
 
+    def action_keep(self) -> None:
+        """Show the secondary as a service of a compose file, and write it if that is wanted."""
+        session, server = self.session, self.session.secondary
+        if server is None or not isinstance(server, ContainerSecondary):
+            return
+        service, project = secondary_service(session), session.project
+        name = service.name if service is not None else ""
+        beside = project.path.parent if project is not None else Path.cwd()
+        file = beside / f"compose.{server.name}.yml"
+        how = "It has one service, which runs on the recovered data."
+        if name and project is not None:
+            how = f"With it the service {name} runs on the recovered data:\n"
+            how += f"docker compose -f {project.path.name} -f {file.name} up -d {name}"
+
+        def decided(text: str, sure: bool | None) -> None:
+            if sure:
+                self.run_job(
+                    lambda emit, cancel: write_new(file, text),
+                    on_done=lambda _: self.notify(f"Written: {file}", markup=False),
+                    group="keep",
+                )
+
+        def show(text: str) -> None:
+            words = f"{file}\n\n{how}\nStop the secondary first: only one server may have its data."
+            dialog = ConfirmDialog("Write a compose file?", f"{words}\n\n{text}", "Write it")
+            self.app.push_screen(dialog, partial(decided, text))
+
+        self.run_job(lambda emit, cancel: server.recipe.compose(name), on_done=show, group="keep")
+
     def action_copy_command(self) -> None:
         if self.session.secondary is not None:
-            self.app.copy_to_clipboard(psql_command(self.session.secondary, self._tables.database))
+            self.app.copy_to_clipboard(self.session.secondary.psql_command(self._tables.database))
             self.notify("The psql command is in the clipboard.", markup=False)
 
     # The frame.
@@ -304,4 +353,6 @@ Without the screen: psql, as the command at the bottom shows.
             return there and self._readable
         if action == "throw_away":
             return there
+        if action == "keep":
+            return self._contained()
         return True

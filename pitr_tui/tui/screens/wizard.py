@@ -176,8 +176,11 @@ class WizardScreen(Screen[None]):
         session = self.session
         state = "primary: down" if session.primary_is_down else "no primary yet"
         parts = ["pitr "]
+        if session.primary_is_down and session.origin is not None:
+            parts.append(session.origin.name)
         if session.facts is not None and session.database is not None:
-            parts.append(_name_of(session.database.parameters))
+            name = session.origin.name if session.origin is not None else ""
+            parts.append(name or _name_of(session.database.parameters))
             parts.append(str(session.facts.version))
             seen = f"{session.facts.clock.astimezone(UTC):%H:%M}"
             state = f"{'standby' if session.facts.in_recovery else 'primary'}: seen {seen}"

@@ -10,14 +10,18 @@ from pitr_tui.tui.literal import lines, literal
 def diff_content(text: str) -> Content:
     """Added lines green, removed ones yellow: red is for what must not be trusted.
 
-    Which file it is says the text around it; lines that stay as they are say nothing.
+    Lines that stay as they are say nothing. Of several files each has its name above; of a
+    single one the text around it says which it is.
     """
-    changed = [
-        line
-        for line in text.splitlines()
-        if line.startswith(("+", "-")) and not line.startswith(("+++ ", "--- "))
-    ]
-    return lines(*(literal(line, _style(line)) for line in changed))
+    rows = text.splitlines()
+    several = sum(row.startswith("+++ ") for row in rows) > 1
+    shown = []
+    for row in rows:
+        if row.startswith("--- ") and several:
+            shown.append(literal(f"{row[4:]}:", "$foreground-muted"))
+        elif row.startswith(("+", "-")) and not row.startswith(("+++ ", "--- ")):
+            shown.append(literal(row, _style(row)))
+    return lines(*shown)
 
 
 def _style(line: str) -> str:

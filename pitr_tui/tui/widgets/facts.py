@@ -80,14 +80,17 @@ class Facts(Vertical):
 
     def __init__(self, id: str | None = None, classes: str = "") -> None:
         super().__init__(id=id, classes=f"facts {classes}")
+        self._rows: list[FactRow] = []  # those in the tree may be on their way out
 
     def show(self, facts: Sequence[Fact]) -> None:
         """Show exactly these facts."""
-        rows = list(self.query(FactRow))
-        for row, fact in zip(rows, facts, strict=False):
+        kept, left = self._rows[: len(facts)], self._rows[len(facts) :]
+        for row, fact in zip(kept, facts, strict=False):
             row.show(fact)
-        for row in rows[len(facts) :]:
+        for row in left:
             row.remove()
-        if len(facts) > len(rows):
-            self.mount_all([FactRow(fact) for fact in facts[len(rows) :]])
+        fresh = [FactRow(fact) for fact in facts[len(kept) :]]
+        self._rows = [*kept, *fresh]
+        if fresh:
+            self.mount_all(fresh)
         self.display = bool(facts)
