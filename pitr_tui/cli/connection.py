@@ -46,6 +46,8 @@ def server_of(parsed: argparse.Namespace) -> ContainerServer | None:
     from pitr_tui.servers.container_server import ContainerServer
 
     login = _said(parsed)
+    if "PGPASSWORD" in os.environ:  # newer than what the container was made with
+        login["password"] = os.environ["PGPASSWORD"]
     for place in _PLACE:
         if place in login:
             raise UsageError(

@@ -29,6 +29,7 @@ from pitr_tui.recovery.events import (
     FeedFailed,
     Progress,
     ReplayAt,
+    RunFailed,
     RunFinished,
     Stamped,
     Status,
@@ -76,12 +77,13 @@ def restore(parsed: argparse.Namespace, output: Output) -> int:
     try:
         with cancelling(cancel):
             recover(plan, journal, cancel)
+        output.say(f"  stop it: {plan.secondary.stop_command()}")
     finally:
         journal.close()
         output.say(f"  the record of this run: {journal.directory}")
     if keep is not None:
         _write_compose(parsed, keep)
-        output.say(f"  as a service: {parsed.write_compose}")
+        output.say(f"  as a service: {parsed.write_compose}; first: docker rm -f {keep.name}")
     return 0
 
 
@@ -94,6 +96,10 @@ def _compose_file(parsed: argparse.Namespace, plan: RecoveryPlan) -> ContainerSe
     if not isinstance(plan.secondary, ContainerSecondary):
         raise UsageError(
             "--write-compose needs a secondary in a container", "", "say --to volume:NAME"
+        )
+    if not parsed.write_compose.absolute().parent.is_dir():
+        raise RefusedError(
+            f"there is no directory {parsed.write_compose.absolute().parent}", "", "make it first"
         )
     if parsed.write_compose.exists():
         raise RefusedError(
@@ -192,11 +198,14 @@ def _tell(stamped: Stamped, output: Output) -> None:
             _show_check(check, output)
         case RunFinished() as finished:
             output.say(f"✓ {finished.headline}")
-            output.say(f"  state: {finished.state}, timeline {finished.timeline}")
+            branch = f", timeline {finished.timeline}" if finished.timeline else ""
+            output.say(f"  state: {finished.state}{branch}")
             if finished.last_transaction:
                 output.say(f"  last transaction: {finished.last_transaction}")
             if finished.connect:
                 output.say(f"  look at it: {finished.connect}")
+        case RunFailed() as failed:
+            output.say(f"  what is left: {failed.left}")
         case _:
             pass
 

@@ -93,6 +93,8 @@ class ServerRecipe:
 
         described: dict[str, Any] = {
             "image": self.image,
+            # With this name there can be only one server on the data.
+            "container_name": self.name,
             "user": self.user,
             "entrypoint": [self.argv[0]],
             "command": list(self.argv[1:]),
@@ -109,6 +111,8 @@ class ServerRecipe:
             "stop_signal": _STOP_SIGNAL,
             "stop_grace_period": f"{_STOP_SECONDS}s",
             "shm_size": _SHARED_MEMORY,
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges", "label=disable"],
             "healthcheck": {"disable": True},
         }
         if not service:

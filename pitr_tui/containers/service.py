@@ -173,6 +173,8 @@ def _environment(entry: Mapping[str, Any], around: Surroundings) -> dict[str, st
         described = file if isinstance(file, Mapping) else {"path": file}
         path = around.directory / os.path.expanduser(described["path"])
         try:
+            if path.exists() and not path.is_file():
+                raise PitrError(f"{path} cannot be read", "it is no regular file")
             text = path.read_text("utf-8", "replace")
         except OSError as error:
             if truth(described.get("required", "true")):
@@ -259,6 +261,8 @@ def _ports(entries: Iterable[Any]) -> Iterable[PublishedPort]:
 
 def _range(text: str) -> list[int]:
     first, _, last = text.partition("-")
+    if not 0 <= int(first) <= int(last or first) < 1 << 16:
+        raise ValueError(f"{text} are no ports")
     return list(range(int(first), int(last or first) + 1))
 
 

@@ -117,7 +117,7 @@ def backup_arguments(
         str(directory),
         "--format",
         "tar" if tar else "plain",
-        "--wal-method" if version.tar_backup_streams_wal else "--xlog-method",
+        "-X",  # whose long form changed with version 10, of the tool and not of the server
         "stream" if stream else "fetch",
         "--checkpoint",
         "fast",

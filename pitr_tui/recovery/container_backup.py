@@ -17,7 +17,7 @@ from pitr_tui.containers.engine import EngineError
 from pitr_tui.containers.helper import Helper
 from pitr_tui.containers.process import Process
 from pitr_tui.containers.volumes import volume_exists
-from pitr_tui.errors import CancelledError, PitrError
+from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.quote import shell_command, shell_word, visible
 from pitr_tui.recovery.backup import (
     PROGRESS,
@@ -71,6 +71,23 @@ class ContainerBackupOrder:
 
     def __post_init__(self) -> None:
         require_compressible(self)
+        self._require_apart()
+
+    def _require_apart(self) -> None:
+        """Raises RefusedError for a place in the primary's own data."""
+        container, place = self.server.container, self.destination
+        if not isinstance(place, EngineLocation):
+            return
+        found = container.mount_of(container.data_directory)
+        if found is None or found[0].source != place.root:
+            return
+        data = found[1]
+        if place.path.is_relative_to(data) or data.is_relative_to(place.path):
+            raise RefusedError(
+                f"{place} lies in the primary's own data directory",
+                f"{container.data_directory} of {container.name} is in {found[0].source}",
+                "use a volume of its own for backups",
+            )
 
     def connection(self) -> dict[str, str]:
         """How the helper reaches the server. Raises PitrError when it does not run."""

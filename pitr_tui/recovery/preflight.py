@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.moment import for_settings, parse_moment
-from pitr_tui.postgres.target import AtLsn, AtTime, Immediate
+from pitr_tui.postgres.target import AtLsn, AtTime, Immediate, Latest
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.plan import RecoveryPlan
@@ -131,13 +131,7 @@ def _timeline(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
 def _wal(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
     start = plan.backup.start_segment
     held = plan.source.held()
-    if start.number in held:
-        first = held[start.number]
-        problem = plan.archive.header(first).why_not(
-            first, plan.backup.system_identifier, plan.backup.version.major
-        )
-        if problem:
-            raise RefusedError(f"segment {first.name} does not belong to the backup", problem)
+    _require_own_wal(plan, held)
     have = held.keys() | {segment.number for segment in plan.backup.own_wal()}
     in_tar = any(path.name.startswith("pg_wal.tar") for path in plan.backup.tars())
     if start.number not in have and not in_tar:
@@ -149,14 +143,8 @@ def _wal(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
     end = start.number
     while end in have or (end == start.number and start.number not in have):
         end += 1
-    if not held:
-        yield CheckDone(
-            "no gap",
-            Status.WARNING,
-            f"the archive {plan.archive.directory} has no segment of this timeline; there is only "
-            "what the backup brings along",
-            "is it the right directory, and is it mounted?",
-        )
+    if not any(number >= start.number for number in held):
+        yield _nothing_behind(plan, held)
         return
     evidence = f"{count_text(end - start.number, 'segment')} from {start.name} on"
     beyond = sum(1 for number in held if number > end)
@@ -171,6 +159,40 @@ def _wal(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
         )
     else:
         yield CheckDone("no gap", Status.OK, f"{evidence}, without a gap")
+
+
+def _require_own_wal(plan: RecoveryPlan, held: Mapping[int, WalSegment]) -> None:
+    """Raises RefusedError when the archive is another cluster's, by its newest segment's head."""
+    start = plan.backup.start_segment.number
+    for number in {start, max(held, default=start)} & held.keys():
+        segment = held[number]
+        problem = plan.archive.header(segment).why_not(
+            segment, plan.backup.system_identifier, plan.backup.version.major
+        )
+        if problem:
+            raise RefusedError(f"segment {segment.name} does not belong to the backup", problem)
+
+
+def _nothing_behind(plan: RecoveryPlan, held: Mapping[int, WalSegment]) -> CheckDone:
+    """An archive without any WAL for this backup. Raises RefusedError when it should end there."""
+    where = plan.archive.directory
+    start = plan.backup.start_segment.name
+    has = f"the archive {where} has no segment of this timeline"
+    if held:
+        has = f"the archive {where} ends with {held[max(held)].name}, and the backup needs {start}"
+    if isinstance(plan.target, Latest):
+        raise RefusedError(
+            "there is nothing to recover behind the backup",
+            has,
+            "is it the right place, and is it mounted? --immediate recovers to the end of the "
+            "backup alone",
+        )
+    return CheckDone(
+        "wal",
+        Status.WARNING,
+        f"{has}; there is only what the backup brings along",
+        "is it the right place, and is it mounted?",
+    )
 
 
 def _end_of_backup(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
@@ -202,11 +224,11 @@ def _target(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
                 "wait until the WAL is archived, or choose an earlier target",
             )
         yield CheckDone("target", Status.OK, f"{target} is in the archive's range")
-    elif isinstance(target, Immediate):
+    elif isinstance(target, Immediate | Latest):
         yield CheckDone("target", Status.OK, str(target))
     else:
         yield CheckDone(
-            "target", Status.WARNING, f"{target}: known to be reachable only when it is reached"
+            "target", Status.WARNING, f"{target}: whether the archive has it, replay will show"
         )
 
 

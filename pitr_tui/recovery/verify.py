@@ -109,7 +109,7 @@ def tables(database: Database, count_rows: bool = True, timeout_seconds: float =
         cursor.execute(
             "SELECT set_config('statement_timeout', %s, false),"
             " set_config('lock_timeout', %s, false)",
-            (f"{timeout_seconds}s", _LOCK_TIMEOUT),
+            (f"{int(timeout_seconds * 1000)}ms", _LOCK_TIMEOUT),
         )
         for table in found:
             try:

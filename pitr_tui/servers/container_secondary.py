@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -38,6 +39,7 @@ _DATA = _ROOM / "data"
 _PORT = 5432
 _STOP_SECONDS = 300
 _LOOK_EVERY = 0.2
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _NO_NETWORK = "none"
 
 
@@ -104,7 +106,7 @@ class ContainerSecondary:
 
     @property
     def destination(self) -> str:
-        return f"{self.place} (container {self.name})"
+        return str(self.place) if self.place.root == self.name else f"{self.place} ({self.name})"
 
     @property
     def data_directory(self) -> PurePosixPath:
@@ -135,6 +137,12 @@ class ContainerSecondary:
     # The checks.
 
     def state_of_place(self) -> str:
+        if not _NAME.fullmatch(self.name):
+            raise RefusedError(
+                f"{visible(self.name)!r} cannot be a container's name",
+                "Docker takes letters, digits, and behind the first of them also _ . -",
+                "choose another --name",
+            )
         with suppress(EngineError):
             taken = self._container
             raise RefusedError(
@@ -179,6 +187,9 @@ class ContainerSecondary:
             )
 
     def exposure(self) -> str:
+        if self.network != _NO_NETWORK:
+            with engine_errors(f"there is no network {visible(self.network)}"):
+                self.engine.client.api.inspect_network(self.network)
         if self.port is not None:
             if self.engine.local:
                 require_free_port(self.port)
@@ -329,6 +340,9 @@ class ContainerSecondary:
         return self.recipe.command()
 
     def psql_command(self, dbname: str = "postgres") -> str:
+        if self.port is not None and self.engine.local:
+            where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", self.role, "-d", dbname]
+            return shell_command(["psql", *where])
         return shell_command(
             ["docker", "exec", "-it", self.name, "psql", "-h", "127.0.0.1", "-U", self.role]
             + ["-d", dbname]

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from psycopg2.extensions import connection as Connection
 
 Row = tuple[Any, ...]
+_REFUSED_LOGIN = re.compile(r"password authentication failed|no password supplied")
+_LOGIN_HINT = "give the password in PGPASSWORD; for a server without Docker ~/.pgpass will do"
 _PLAIN = re.compile(r"[\w./:@%+-]+")
 
 
@@ -75,9 +77,9 @@ class Database:
         try:
             connection = psycopg2.connect(**self.parameters)
         except psycopg2.Error as error:
-            raise PitrError(
-                f"cannot connect to {self}", str(error).strip(), "is the server running there?"
-            ) from error
+            words = str(error).strip()
+            hint = _LOGIN_HINT if _REFUSED_LOGIN.search(words) else "is the server running there?"
+            raise PitrError(f"cannot connect to {self}", words, hint) from error
         try:
             connection.autocommit = True
             yield connection

@@ -8,21 +8,21 @@ machine is needed.
 from __future__ import annotations
 
 import errno
-import io
 import os
+import re
 import stat
 import tarfile
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from pitr_tui.containers.engine import EngineError
 from pitr_tui.containers.shell import ShellGone
 from pitr_tui.postgres.quote import shell_word
+from pitr_tui.storage.engine_stream import Download, Upload
 
 if TYPE_CHECKING:
     from pitr_tui.containers.helper import Helper
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
 _STAT = "stat -c '%f %s %Y %n'"  # GNU and BusyBox both know these four
 _PAUSES = (0.0, 0.5, 2.0, 5.0)
-_CHUNK = 1 << 20
-_SPOOL_BYTES = 32 << 20
-_RACES = 3
+_FACTS = re.compile(r"[0-9a-f]+ \d+ -?\d+ (.*)")
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -149,7 +147,10 @@ class EnginePath:
 
     def open(self, mode: str) -> IO[bytes]:
         """Read a file from front to end, or write one whole: it is there once it is closed."""
-        return cast("IO[bytes]", _Upload(self) if mode == "wb" else _Download(self))
+        helper, path = self.tree.helper, self.inside
+        if mode == "wb":
+            return cast("IO[bytes]", Upload(helper, path, self.tree.user))
+        return cast("IO[bytes]", Download(helper, path))
 
     def read_bytes(self) -> bytes:
         with self.open("rb") as file:
@@ -212,20 +213,23 @@ class EnginePath:
             return None
 
     def _find(self, tests: str) -> list[EnginePath]:
-        seek = f"find {self._word} {tests} -exec {_STAT} {{}} +"
-        script = f"{{ [ -d {self._word} ] || ls {self._word}/; }} && {seek}"
-        for attempt in range(1, _RACES + 1):
-            try:
-                lines = self._run(script).splitlines()
-                break
-            except FileNotFoundError:  # a file was renamed between its name and its facts
-                if attempt == _RACES or not self.is_dir():
-                    raise
-        return [self._found(line) for line in lines]
+        """What `find` finds, with the facts of each; names with a line break are left out.
+
+        A name may be gone before its facts are asked for: only that error is passed over.
+        """
+        plain = "! -name '*\n*'"
+        seek = f"find {self._word} {tests} {plain} -exec {_STAT} {{}} + 2>&1"
+        gone = "grep -v ': No such file or directory$'"
+        script = f"{{ [ -d {self._word} ] || ls {self._word}/; }} && {{ {seek} | {gone} || :; }}"
+        return [self._found(line) for line in self._run(script).splitlines()]
 
     def _found(self, line: str) -> EnginePath:
-        path = PurePosixPath(line.split(" ", 3)[3])
-        return EnginePath(self.tree, path.relative_to(self.tree.mountpoint), _facts(line))
+        """One line of `stat`. Raises OSError for what is an error's."""
+        match = _FACTS.fullmatch(line)
+        if match is None:
+            raise _os_error(line, str(self))
+        relative = PurePosixPath(match[1]).relative_to(self.tree.mountpoint)
+        return EnginePath(self.tree, relative, _facts(line))
 
     def _run(self, script: str) -> str:
         return self._checked(self.tree.run(script), script)
@@ -234,9 +238,7 @@ class EnginePath:
         """What a script said. Raises OSError, of the kind that its own words tell."""
         if ran.code != 0:
             words = ran.stderr.strip().rsplit("\n", 1)[-1]
-            reason = words.rsplit(": ", 1)[-1]
-            number = next((n for n in _KNOWN_ERRORS if os.strerror(n) == reason), errno.EIO)
-            raise OSError(number, reason or f"exit code {ran.code} of {script}", str(self))
+            raise _os_error(words or f"exit code {ran.code} of {script}", str(self))
         return ran.stdout.decode("utf-8", "surrogateescape")
 
 
@@ -253,60 +255,15 @@ _KNOWN_ERRORS = (
 )
 
 
+def _os_error(words: str, path: str) -> OSError:
+    """An OSError of the kind that a program's words end with."""
+    reason = words.rsplit(": ", 1)[-1]
+    number = next((n for n in _KNOWN_ERRORS if os.strerror(n) == reason), errno.EIO)
+    return OSError(number, reason, path)
+
+
 def _facts(line: str) -> os.stat_result:
     """One line of `stat`: mode in hex, size in bytes, seconds of its last change, name."""
     mode, size, modified = line.split(" ", 3)[:3]
     changed = int(modified)
     return os.stat_result((int(mode, 16), 0, 0, 1, 0, 0, int(size), changed, changed, changed))
-
-
-class _Download(io.RawIOBase):
-    """A file's bytes as they come from the engine; a stream that is cut off raises OSError."""
-
-    def __init__(self, path: EnginePath) -> None:
-        self._held = path.tree.helper.get(str(path.inside))
-        self._stream = self._held.__enter__()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._held.__exit__(None, None, None)
-        super().close()
-
-
-class _Upload(io.RawIOBase):
-    """A new file, kept here until its size is known and then sent as a whole."""
-
-    def __init__(self, path: EnginePath) -> None:
-        self._path = path
-        self._spool = tempfile.SpooledTemporaryFile(_SPOOL_BYTES)  # noqa: SIM115 - closed below
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any) -> int:
-        return self._spool.write(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            with self._spool:
-                self._path.tree.helper.put(str(self._path.inside.parent), self._tar())
-        super().close()
-
-    def _tar(self) -> Iterator[bytes]:
-        member = tarfile.TarInfo(self._path.name)
-        member.size, member.mode = self._spool.tell(), 0o600
-        uid, _, gid = (self._path.tree.user or "0:0").partition(":")
-        member.uid, member.gid = int(uid), int(gid)
-        yield member.tobuf()
-        self._spool.seek(0)
-        while chunk := self._spool.read(_CHUNK):
-            yield chunk
-        yield bytes(-member.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)

@@ -50,6 +50,8 @@ def engine_location(text: str) -> EngineLocation | None:
     kind, colon, rest = text.partition(":")
     if not colon or kind not in tuple(LocationKind):
         return None
+    if not rest.isprintable():
+        raise UsageError(f"{text!r} has characters in it that no place should have")
     if kind == LocationKind.ENGINE:
         path = PurePosixPath(rest)
         if not path.is_absolute() or ".." in path.parts:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import docker
@@ -23,6 +23,7 @@ from tests.unit.made import wait_until
 MARK = "pitr-tui-test"
 PASSWORD = "correct horse"
 USER = "postgres"
+PLACE = PurePosixPath("/pitr/place")
 OLD_AND_NEW = ("11", "18")
 MAJORS = ("10", "11", "12", "13", "14", "15", "16", "17", "18")
 

@@ -102,6 +102,10 @@ def test_archiver_that_fails_is_told(server: LocalServer) -> None:
     primary = Primary(server.database)
     archive.mkdir()
     archive.chmod(0o555)
+    server.database.rows("CREATE TABLE something ()")
+    segment = primary.current_segment(primary.facts())
+    begun = archive / f"{segment.name}.partial"  # a receiver's, and no proof of anything
+    begun.write_bytes((server.data_directory / "pg_wal" / segment.name).read_bytes())
     with pytest.raises(PitrError, match="did not arrive"):
         archiving.prove(primary, archive, timeout=5)
     assert any("archiver fails" in one for one in archiving.archiving_status(primary).problems)
