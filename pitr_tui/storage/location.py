@@ -50,11 +50,9 @@ def engine_location(text: str) -> EngineLocation | None:
     kind, colon, rest = text.partition(":")
     if not colon or kind not in tuple(LocationKind):
         return None
-    if not rest.isprintable():
-        raise UsageError(f"{text!r} has characters in it that no place should have")
     if kind == LocationKind.ENGINE:
         path = PurePosixPath(rest)
-        if not path.is_absolute() or ".." in path.parts:
+        if not path.is_absolute() or ".." in path.parts or not rest.isprintable():
             raise UsageError(
                 f"{text!r} does not name a directory of the engine's machine",
                 "",
@@ -63,7 +61,8 @@ def engine_location(text: str) -> EngineLocation | None:
         return EngineLocation(LocationKind.ENGINE, str(path))
     name, _, below = rest.partition("/")
     path = PurePosixPath(below)
-    if not _VOLUME.fullmatch(name) or path.is_absolute() or ".." in path.parts:
+    outside = path.is_absolute() or ".." in path.parts
+    if not _VOLUME.fullmatch(name) or outside or not below.isprintable():
         raise UsageError(
             f"{text!r} does not name a volume", "", "write it as volume:NAME or volume:NAME/PATH"
         )

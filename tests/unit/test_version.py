@@ -78,6 +78,10 @@ def test_a_minor_version_changes_nothing_about_the_format() -> None:
 
 
 # Property, the first major that has it, its value before and from there on.
+_MINIMUMS = (
+    *("max_connections", "max_worker_processes"),
+    *("max_prepared_transactions", "max_locks_per_transaction"),
+)
 DIFFERENCES = [
     ("wal_directory", "10", "pg_xlog", "pg_wal"),
     ("current_lsn_function", "10", "pg_current_xlog_location", "pg_current_wal_lsn"),
@@ -92,6 +96,7 @@ DIFFERENCES = [
     ("flush_lsn_column", "10", "flush_location", "flush_lsn"),
     ("uses_recovery_conf", "12", True, False),
     ("has_wal_receiver_settings", "12", False, True),
+    ("standby_minimums", "12", _MINIMUMS, (*_MINIMUMS[:2], "max_wal_senders", *_MINIMUMS[2:])),
     ("fails_when_target_unreached", "13", False, True),
     ("writes_backup_manifest", "13", False, True),
     ("tells_slot_health", "13", False, True),
