@@ -91,6 +91,14 @@ def _programs(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
             f"use the programs of PostgreSQL {plan.backup.version.major}",
         )
     yield CheckDone("programs", Status.OK, plan.secondary.programs())
+    missing = plan.secondary.missing_locales(plan.backup.locales)
+    if missing:
+        yield CheckDone(
+            "locale",
+            Status.FAILURE,
+            f"there is no locale {' and '.join(missing)} here, and the primary's server needs it",
+            "install it (`locale -a` shows what there is), or recover into a container",
+        )
     for name, sentence in plan.secondary.warnings():
         yield CheckDone(name, Status.WARNING, sentence)
 

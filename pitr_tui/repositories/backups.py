@@ -14,7 +14,7 @@ from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, WalSegment, is_segment
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.repositories.identity import identity_of, raised_settings
+from pitr_tui.repositories.identity import configured_locales, identity_of, raised_settings
 from pitr_tui.storage.compression import SUFFIXES, plain_name
 from pitr_tui.storage.path import ReadPath, files_below, first_of
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
@@ -36,7 +36,8 @@ class Backup:
     `total_bytes` is its size on disk, compressed where it is; `restored_bytes` what a copy
     will need, None where a compressed one has no manifest that tells. `stop_lsn` is None
     where neither manifest nor archive tell where the backup ends. `raised` has the settings
-    that the primary had more of than the backup's own files say, as by its command line.
+    that the primary had more of than the backup's own files say, as by its command line, and
+    `locales` those that its server needs.
     """
 
     path: ReadPath
@@ -50,6 +51,7 @@ class Backup:
     stop_lsn: Lsn | None = None
     stop_time: str | None = None
     raised: Mapping[str, int] = field(default_factory=dict)
+    locales: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -171,6 +173,7 @@ def open_backup(path: ReadPath, archive: WalArchive | None = None) -> Backup:
         stop_lsn=stop_lsn,
         stop_time=stop_time,
         raised=raised_settings(identity, version),
+        locales=configured_locales(identity),
     )
 
 

@@ -20,6 +20,7 @@ _DEFAULTS = {
     "max_prepared_transactions": 0,
     "max_locks_per_transaction": 64,
 }
+_LOCALES = ("lc_monetary", "lc_numeric", "lc_time")
 _IDENTITY = ("backup_label", "PG_VERSION", CONTROL_PATH)
 
 
@@ -31,11 +32,15 @@ def identity_of(path: ReadPath, tar: ReadPath | None) -> dict[str, bytes]:
     return _tar_identity(tar) if tar else _plain_identity(path)
 
 
+def configured_locales(identity: Mapping[str, bytes]) -> tuple[str, ...]:
+    """The locales without which the server does not start: those of its own files."""
+    configured = _configured(identity)
+    return tuple(dict.fromkeys(configured[name] for name in _LOCALES if configured.get(name)))
+
+
 def raised_settings(identity: Mapping[str, bytes], version: PostgresVersion) -> dict[str, int]:
     """What pg_control has more of than the configuration; files that this includes do not count."""
-    configured: dict[str, str] = {}
-    for name in _CONFIGURATION:
-        configured |= read_settings(identity.get(name, b"").decode("utf-8", "replace"))
+    configured = _configured(identity)
     raised = {}
     for name, value in standby_minimums(identity[CONTROL_PATH], version).items():
         own = configured.get(name, "")
@@ -84,3 +89,10 @@ def _incomplete(path: ReadPath, name: str) -> PitrError:
     if name == "backup_label":
         why += ": it is a data directory, not a backup, or it was started already"
     return RefusedError(f"{path} is not a complete base backup", why, "use another backup")
+
+
+def _configured(identity: Mapping[str, bytes]) -> dict[str, str]:
+    configured: dict[str, str] = {}
+    for name in _CONFIGURATION:
+        configured |= read_settings(identity.get(name, b"").decode("utf-8", "replace"))
+    return configured

@@ -173,6 +173,9 @@ class ContainerSecondary:
         shown = self.image.removeprefix("sha256:")[:12] if by_id else self.image
         return f"PostgreSQL {self.version} of the image {shown}, {self.facts.libc}"
 
+    def missing_locales(self, names: Sequence[str]) -> tuple[str, ...]:
+        return ()  # an image that differs from the primary's is told by its C library
+
     def warnings(self) -> Iterator[tuple[str, str]]:
         """The C library sorts text, and indexes are built on that order."""
         if not self.source_image:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,6 +109,14 @@ class LocalSecondary:
     def programs(self) -> str:
         self.user.require_reach(self.installation.bindir / "postgres", "PostgreSQL's programs")
         return str(self.installation)
+
+    def missing_locales(self, names: Sequence[str]) -> tuple[str, ...]:
+        try:
+            said = subprocess.run(["locale", "-a"], capture_output=True, text=True, timeout=30)  # noqa: S607 - the system's own
+        except (OSError, subprocess.TimeoutExpired):
+            return ()  # whoever has no such program may have the locale
+        known = {_same(line) for line in said.stdout.splitlines()} | {"c", "posix", "c.utf8"}
+        return tuple(name for name in names if _same(name) not in known)
 
     def warnings(self) -> Iterator[tuple[str, str]]:
         return iter(())
@@ -303,6 +312,11 @@ def remove(destination: Path, keep_directory: bool) -> None:
         raise PitrError(
             f"what the run left in {destination} could not be removed", str(error)
         ) from error
+
+
+def _same(locale: str) -> str:
+    """A locale's name as all spellings of it have it: en_US.UTF-8 is en_US.utf8."""
+    return locale.strip().lower().replace("-", "")
 
 
 def _existing(path: Path) -> Path:

@@ -91,6 +91,9 @@ class Secondary(Protocol):
     def programs(self) -> str:
         """What will run. Raises RefusedError when it cannot."""
 
+    def missing_locales(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Which of the locales its server would not find."""
+
     def warnings(self) -> Iterator[tuple[str, str]]:
         """What a person should know before: a name and a sentence each."""
 

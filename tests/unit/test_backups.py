@@ -314,3 +314,9 @@ def test_what_the_primary_had_more_of_than_its_files_say(
     values |= {"max_prepared_transactions": 7, "max_locks_per_transaction": 77}
     always = ("max_prepared_transactions", "max_locks_per_transaction")
     assert open_backup(tmp_path).raised == {name: values[name] for name in (*raised, *always)}
+
+
+def test_the_locales_that_its_server_needs(tmp_path: Path) -> None:
+    text = b"lc_messages = 'de_DE.utf8'\nlc_time = 'en_US.utf8'\nlc_numeric = 'en_US.utf8'\n"
+    backup = open_backup(write_files(tmp_path, backup_files() | {"postgresql.conf": text}))
+    assert backup.locales == ("en_US.utf8",)  # messages are English in any case

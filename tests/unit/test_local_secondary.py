@@ -86,3 +86,9 @@ def test_a_port_opens_the_loopback_and_no_more(tmp_path: Path) -> None:
     assert closed.access() == "local all all trust\n"
     assert "trust" not in opened.access().splitlines()[1]
     assert "-p 5433" in opened.psql_command()
+
+
+def test_locales_are_known_by_any_spelling(tmp_path: Path) -> None:
+    place = secondary(tmp_path / "a")
+    assert place.missing_locales(["C", "POSIX", "C.UTF-8", "C.utf8"]) == ()
+    assert place.missing_locales(["C", "xx_XX.utf8"]) == ("xx_XX.utf8",)

@@ -117,6 +117,14 @@ def branched(tmp_path: Path, fork: str) -> WalArchive:
     return archive
 
 
+def test_a_locale_that_is_missing_here(tmp_path: Path, archive: WalArchive) -> None:
+    backup = backup_value(tmp_path / "backup", locales=("xx_XX.utf8",))
+    checks = preflight(make_plan(tmp_path, archive=archive, backup=backup), NOW)
+    (told,) = (check for check in checks if check.name == "locale")
+    assert told.status is Status.FAILURE
+    assert "no locale xx_XX.utf8 here" in told.evidence
+
+
 def test_a_branch_that_left_before_the_backup(tmp_path: Path) -> None:
     plan = make_plan(tmp_path, archive=branched(tmp_path, "0/100000"), timeline=2)
     check = checked(plan, "timeline")
