@@ -260,9 +260,7 @@ def _cleanup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="just this container, volume or network"
     )
-    parser.add_argument(
-        "--yes", action="store_true", help="do not ask, and remove secondaries that still run"
-    )
+    parser.add_argument("--yes", action="store_true", help="do not ask: what is listed is removed")
     _json(parser)
     parser.set_defaults(command=_run("cleanup", "cleanup"))
 

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from contextlib import closing
 from datetime import UTC, datetime
 
+from pitr_tui.cli.confirm import require_yes
 from pitr_tui.cli.output import Output
 from pitr_tui.containers.engine import Engine, EngineError
 from pitr_tui.containers.leftovers import (
     Cleanup,
     Leftover,
     find_leftovers,
+    is_open_for_writing,
     plan_cleanup,
     remove_all,
     require_ours,
 )
-from pitr_tui.errors import CancelledError, RefusedError
 from pitr_tui.wording import count_text, duration_text
 
 
 def cleanup(parsed: argparse.Namespace, output: Output) -> int:
-    """List everything with our label, and after a yes remove what nobody needs, or what is named.
+    """List what has our label, and after a yes remove what nobody needs; or just what is named.
 
     Exit code 1 when something could not be removed.
     """
     with closing(Engine.connect()) as engine:
         leftovers = find_leftovers(engine)
         require_ours(engine, leftovers, parsed.names)
-        plan = plan_cleanup(leftovers, parsed.names, running=parsed.yes)
+        plan = plan_cleanup(leftovers, parsed.names)
         output.say(f"Docker {engine.version} at {engine.address}")
-        _show(plan, output)
+        _show(engine, plan, output)
         if not plan.removed:
             output.say("nothing to remove")
             return 0
         if not parsed.yes:
-            _confirm(plan, output)
+            things = count_text(len(plan.removed), "thing")
+            require_yes(f"Remove {things}?", output, "nothing was removed")
         failures = 0
         for one, error in remove_all(engine, plan.removed):
             output.fact(
@@ -57,11 +58,24 @@ def cleanup(parsed: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _show(plan: Cleanup, output: Output) -> None:
+def _show(engine: Engine, plan: Cleanup, output: Output) -> None:
     now = datetime.now(UTC)
     for one in plan.removed:
-        output.fact({"event": "Leftover", **_facts(one), "remove": True, "kept_because": ""})
+        writes = is_open_for_writing(engine, one)
+        output.fact(
+            {
+                "event": "Leftover",
+                **_facts(one),
+                "remove": True,
+                "kept_because": "",
+                "open_for_writing": writes,
+            }
+        )
         output.say(f"  remove  {_line(one, now)}")
+        if writes:
+            output.say("  ! it runs and is open for writing: what was written there goes with it")
+        if one.stays:
+            output.say(f"  ! {one.stays}")
     for one, reason in plan.kept:
         output.fact({"event": "Leftover", **_facts(one), "remove": False, "kept_because": reason})
         output.say(f"  keep    {_line(one, now)}: {reason}")
@@ -84,14 +98,5 @@ def _facts(one: Leftover) -> dict[str, object]:
         "created": one.created.isoformat() if one.created else None,
         "state": one.state,
         "used_by": one.used_by,
+        "stays": one.stays,
     }
-
-
-def _confirm(plan: Cleanup, output: Output) -> None:
-    if output.as_json or not sys.stdin.isatty():
-        raise RefusedError(
-            "nothing was removed", "the removal was not confirmed", "say --yes to accept it"
-        )
-    question = f"Remove {count_text(len(plan.removed), 'thing')}? [y/N] "
-    if input(question).strip().lower() not in ("y", "yes"):
-        raise CancelledError("nothing was removed")

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 LABEL = "io.pitr-tui"
 RUN_LABEL = "io.pitr-tui.run"
+PRIMARY_LABEL = "io.pitr-tui.primary"  # whose WAL a receiver takes
+SLOT_LABEL = "io.pitr-tui.slot"  # and through which replication slot
 
 
 class Role(StrEnum):

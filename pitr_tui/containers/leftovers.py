@@ -13,20 +13,31 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pitr_tui.containers.engine import Engine, EngineError, engine_errors
-from pitr_tui.containers.labels import LABEL, RUN_LABEL, Role
+from pitr_tui.containers.found import postgres_container, read_small_file
+from pitr_tui.containers.labels import LABEL, PRIMARY_LABEL, RUN_LABEL, SLOT_LABEL, Role
+from pitr_tui.containers.networks import container_name, networks_of, remove_network
 from pitr_tui.errors import PitrError, RefusedError
 
 _STOP_SECONDS = 60
 _NOT_FOUND = 404
+_IN_USE = 409
 _KINDS = ("container", "volume", "network")
-_OF_THE_PERSON = {Role.ARCHIVE, Role.BACKUPS}
+_YOUNG_SECONDS = 60
+_OF_THE_PERSON = {
+    str(Role.ARCHIVE): "it is your archive",
+    str(Role.BACKUPS): "it is your backups",
+    str(Role.DATA): "it has the data of a secondary",
+}
+# While one of these is there, PostgreSQL is in recovery; promoting takes it away.
+_IN_RECOVERY = ("recovery.signal", "standby.signal", "recovery.conf")
 
 
 @dataclass(frozen=True, slots=True)
 class Leftover:
     """A container, volume or network with our label.
 
-    `used_by` names the containers that hold a volume or a network, whosever they are.
+    `used_by` names the containers that hold a volume or a network, whosever they are; `slot`
+    is the replication slot that a receiver uses on its `primary`.
     """
 
     kind: str
@@ -37,6 +48,19 @@ class Leftover:
     created: datetime | None
     state: str
     used_by: tuple[str, ...]
+    primary: str = ""
+    slot: str = ""
+
+    @property
+    def stays(self) -> str:
+        """What its removal leaves elsewhere, and how that goes too; "" when there is nothing."""
+        if self.role != Role.RECEIVER or not self.slot:
+            return ""
+        return (
+            f"its slot {self.slot} would stay on {self.primary} and keep all WAL there, which "
+            f"fills its disk; 'pitr archive receive stop --docker {self.primary} --drop-slot' "
+            "ends both"
+        )
 
     @property
     def running(self) -> bool:
@@ -66,7 +90,8 @@ def find_leftovers(engine: Engine) -> tuple[Leftover, ...]:
         networks = api.networks(filters=chosen)
     users = _users(everything)
     found = [
-        _leftover("container", one["Id"], _name(one), one, state=one["State"]) for one in containers
+        _leftover("container", one["Id"], container_name(one), one, state=one["State"])
+        for one in containers
     ]
     found += [
         _leftover("volume", one["Name"], one["Name"], one, used_by=users["volume", one["Name"]])
@@ -79,27 +104,38 @@ def find_leftovers(engine: Engine) -> tuple[Leftover, ...]:
     return tuple(sorted(found, key=lambda one: (_KINDS.index(one.kind), one.name)))
 
 
-def plan_cleanup(
-    leftovers: Sequence[Leftover], names: Sequence[str] = (), running: bool = False
-) -> Cleanup:
+def plan_cleanup(leftovers: Sequence[Leftover], names: Sequence[str] = ()) -> Cleanup:
     """Decide what goes: what `names` names, or without names what nobody needs any more.
 
-    `running` lets secondaries go that still run. A receiver that runs is somebody's archiving,
-    and a helper that runs belongs to a pitr that is at work: they go only when they are named.
+    What runs, a receiver, and what a person's data are in go only when they are named.
     """
     if names:
         chosen = tuple(one for one in leftovers if one.name in names)
-        return Cleanup(chosen, tuple((one, "not named") for one in leftovers if one not in chosen))
+        return Cleanup(chosen, ())
     removed: list[Leftover] = []
     kept: list[tuple[Leftover, str]] = []
     for one in leftovers:
         gone = {other.name for other in removed if other.kind == "container"}
-        reason = _reason_to_keep(one, running, gone)
+        reason = _reason_to_keep(one, gone)
         if reason:
             kept.append((one, reason))
         else:
             removed.append(one)
     return Cleanup(tuple(removed), tuple(kept))
+
+
+def is_open_for_writing(engine: Engine, leftover: Leftover) -> bool:
+    """Whether a secondary runs and has left recovery: what was written since is nowhere else.
+
+    Raises EngineError.
+    """
+    if leftover.role != Role.SECONDARY or not leftover.running:
+        return False
+    try:
+        data = postgres_container(engine, leftover.id).data_directory
+    except RefusedError:
+        return False  # no server is in it
+    return all(read_small_file(engine, leftover.id, data / one) is None for one in _IN_RECOVERY)
 
 
 def require_ours(engine: Engine, leftovers: Iterable[Leftover], names: Iterable[str]) -> None:
@@ -125,7 +161,7 @@ def remove(engine: Engine, leftover: Leftover) -> None:
     """Remove one thing; that it is gone already is no failure.
 
     A server that runs is shut down first, so that its data are sound when they stay. Raises
-    EngineError in the engine's words.
+    EngineError in the engine's words, RefusedError for a network that somebody cannot be without.
     """
     api = engine.client.api
     try:
@@ -138,10 +174,14 @@ def remove(engine: Engine, leftover: Leftover) -> None:
                 case "volume":
                     api.remove_volume(leftover.id)
                 case _:
-                    api.remove_network(leftover.id)
+                    remove_network(engine, leftover.name)
     except EngineError as error:
-        if error.status != _NOT_FOUND:
-            raise
+        if error.status == _NOT_FOUND:
+            return
+        if error.status == _IN_USE and leftover.kind == "volume":
+            users = _holders(engine, leftover.name)
+            raise EngineError(error.what, f"{users} uses it", error.hint, _IN_USE) from error
+        raise
 
 
 def remove_all(
@@ -159,15 +199,19 @@ def remove_all(
     return tuple(ended)
 
 
-def _reason_to_keep(one: Leftover, running: bool, gone: set[str]) -> str:
-    if one.role in _OF_THE_PERSON:
-        return f"it is your {one.role}: name it to remove it"
-    if one.running and one.role == Role.RECEIVER:
-        return "it runs, and is somebody's archiving: name it to remove it"
+def _reason_to_keep(one: Leftover, gone: set[str]) -> str:
+    if reason := _OF_THE_PERSON.get(one.role):
+        return f"{reason}: name it to remove it"
+    if one.role == Role.RECEIVER:
+        why = "it is somebody's archiving: name it to remove it"
+        return f"{why}; {one.stays}" if one.stays else why
     if one.running and one.role == Role.HELPER:
         return "a pitr is at work with it, and it ends with that"
-    if one.running and not running:
-        return "it runs: name it, or say --yes"
+    if one.running:
+        return "it runs: name it to remove it"
+    age = one.age(datetime.now(UTC))
+    if one.state in ("", "created") and age is not None and age < _YOUNG_SECONDS:
+        return "it was made just now, perhaps by a pitr that is about to use it"
     holding = [name for name in one.used_by if name not in gone]
     return f"{', '.join(holding)} uses it" if holding else ""
 
@@ -191,6 +235,8 @@ def _leftover(
         created=_moment(facts.get("Created") or facts.get("CreatedAt")),
         state=state,
         used_by=tuple(used_by),
+        primary=tags.get(PRIMARY_LABEL, ""),
+        slot=tags.get(SLOT_LABEL, ""),
     )
 
 
@@ -200,17 +246,17 @@ def _users(containers: Iterable[Mapping[str, Any]]) -> Mapping[tuple[str, str], 
     for one in containers:
         for mount in one.get("Mounts") or ():
             if mount.get("Type") == "volume":
-                users["volume", mount.get("Name") or ""].append(_name(one))
-        for network in (one.get("NetworkSettings") or {}).get("Networks") or ():
-            users["network", network].append(_name(one))
+                users["volume", mount.get("Name") or ""].append(container_name(one))
+        for network in networks_of(one):
+            users["network", network].append(container_name(one))
     return users
 
 
-def _name(container: Mapping[str, Any]) -> str:
-    """The container's own name; the others are links with a second slash."""
-    names = [name.lstrip("/") for name in container.get("Names") or ()]
-    own = next((name for name in names if "/" not in name), "")
-    return own or str(container["Id"])[:12]
+def _holders(engine: Engine, volume: str) -> str:
+    """The containers that hold a volume now, which the engine itself calls by their ids."""
+    with engine_errors("the containers cannot be listed"):
+        listed = engine.client.api.containers(all=True)
+    return ", ".join(_users(listed)["volume", volume]) or "a container that is going just now"
 
 
 def _moment(value: object) -> datetime | None:

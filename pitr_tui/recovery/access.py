@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.conf import diff
 from pitr_tui.postgres.hba import replication_rule, trusts_loopback, with_rule
+from pitr_tui.servers.container_files import require_replaceable, resolved
 from pitr_tui.servers.container_server import ContainerServer
 from pitr_tui.servers.sql import Database
 
@@ -63,7 +64,7 @@ def propose_access(server: ContainerServer, refusal: str | None) -> AccessChange
     """The line that lets the container's user replicate from 127.0.0.1; None if none is missing.
 
     `refusal` is what `replication_refusal` said. Raises RefusedError when a line would have to
-    be wider than those that are there, PitrError.
+    be wider than those that are there, or the file cannot be replaced; PitrError.
     """
     if refusal is None or not _REFUSED_BY_HBA.search(refusal):
         return None
@@ -75,6 +76,9 @@ def propose_access(server: ContainerServer, refusal: str | None) -> AccessChange
     except FileNotFoundError as error:
         raise PitrError(f"there is no {path} in the container {server.name}") from error
     rule = replication_rule(user, LOOPBACK, _method(database, user, _text(before)))
+    real, _ = resolved(server.engine, server.container, path)
+    remedy = f"where it comes from, put this line before those that refuse, then reload: {rule}"
+    require_replaceable(server.container, real, remedy)
     after = with_rule(_text(before), rule).encode("utf-8", "surrogateescape")
     return AccessChange(path, rule, before, after)
 

@@ -13,7 +13,7 @@ from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.archiverlog import archiver_words
 from pitr_tui.postgres.conf import change_settings, diff, read_settings
 from pitr_tui.postgres.quote import command_percent, shell_word
-from pitr_tui.postgres.walname import WalSegment
+from pitr_tui.postgres.walname import WalSegment, is_partial
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import ArchiverStatus, Primary, PrimaryFacts, Setting
@@ -60,13 +60,32 @@ class ArchivingStatus:
         return command not in ("", "(disabled)") or bool(library and library.value)
 
     @property
+    def in_the_way(self) -> tuple[str, ...]:
+        """The settings that have to change before this primary can archive."""
+        found = {
+            "wal_level": self.settings["wal_level"].value not in _ARCHIVING_WAL_LEVELS,
+            "archive_mode": not self.on,
+            "archive_command": not self.has_command,
+            "max_wal_senders": int(self.settings["max_wal_senders"].value) < _ENOUGH_SENDERS,
+        }
+        return tuple(name for name, wrong in found.items() if wrong)
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Why no point in time could be reached from what this primary archives."""
+        return self._problems(received=False)
+
+    @property
+    def problems_beside_receiver(self) -> tuple[str, ...]:
+        """What is wrong with its own archiving while a receiver has all of its WAL."""
+        return self._problems(received=True)
+
+    def _problems(self, received: bool) -> tuple[str, ...]:
         found = []
         if self.settings["wal_level"].value not in _ARCHIVING_WAL_LEVELS:
             found.append(f"wal_level is {self.settings['wal_level'].value}")
         if not self.on:
-            found.append("archive_mode is off")
+            found += [] if received else ["archive_mode is off"]
         elif not self.has_command:
             found.append("archive_mode is on, but there is no archive_command: WAL piles up")
         if self.archiver.failing:
@@ -307,15 +326,19 @@ def prove(
     archive = WalArchive(directory)
     while True:
         path = archive.find(segment.name)
-        if path is not None:
+        if path is not None and not is_partial(path.name):
             problem = archive.header(segment).why_not(
                 segment, facts.system_identifier, facts.version.major
             )
+            if path.name == segment.name and path.stat().st_size != segment.size:
+                problem = f"it has {path.stat().st_size:,} bytes instead of {segment.size:,}"
             if problem:
                 raise PitrError(f"segment {segment.name} arrived, but {problem}")
             return ArchivingProof(segment.name, path, time.monotonic() - started)
         if cancel is not None and cancel.is_set():
-            raise CancelledError("the proof of archiving was cancelled")
+            raise CancelledError(
+                "archiving is on; only the proof was interrupted", "the same again proves it"
+            )
         if time.monotonic() - started > timeout:
             raise PitrError(
                 f"segment {segment.name} did not arrive in {directory}",

@@ -28,6 +28,7 @@ from pitr_tui.storage.path import WritePath
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
 
 _PARTIAL = ".partial"
+_DRAFT = ".part"
 _CHUNK = 1 << 20
 
 RECYCLED = "recycled or prepared: their names are not their contents"
@@ -100,6 +101,8 @@ def collect(
     """Copy all that is usable into an empty directory, which becomes an archive.
 
     `progress` gets the bytes so far. Raises PitrError and OSError; then nothing is left there.
+    Until all is there, the files have names that no archive has: a run that was killed leaves
+    what cannot be taken for one.
     """
     work = _Collection(source, target, progress, cancel or threading.Event())
     try:
@@ -107,11 +110,10 @@ def collect(
             work.take(file)
         work.leave_out_changed()
         unfinished = work.mark_unfinished()
+        work.publish()
     except BaseException:
         work.remove()
         raise
-    if isinstance(target, Path):
-        os.sync()
     listing = WalArchive(target).listing()
     if not listing.segments and not listing.partial:
         work.remove()
@@ -122,6 +124,16 @@ def collect(
     return Collected(
         listing.ranges, len(listing.histories), unfinished, dict(work.left_out), work.bytes
     )
+
+
+def draft_name(name: str) -> str:
+    """What a file is called until the collection is whole."""
+    return f".{name}{_DRAFT}"
+
+
+def is_draft(name: str) -> bool:
+    """Whether a file is what an interrupted collection has left."""
+    return name.startswith(".") and name.endswith(_DRAFT)
 
 
 class _Collection:
@@ -140,7 +152,7 @@ class _Collection:
         self.bytes = 0
         self._progress = progress
         self._cancel = cancel
-        self._written: list[str] = []
+        self._names: dict[str, str] = {}  # what was taken, and its name in the archive
         self._segments: list[WalSegment] = []
 
     def take(self, file: WalFile) -> None:
@@ -161,8 +173,8 @@ class _Collection:
         gone = {one.name for one in self._segments} - self.source.names()
         for segment in [one for one in self._segments if one.name in gone]:
             self._segments.remove(segment)
-            self._written.remove(segment.name)
-            (self.target / segment.name).unlink()
+            del self._names[segment.name]
+            (self.target / draft_name(segment.name)).unlink()
             self.left_out[CHANGED] += 1
 
     def mark_unfinished(self) -> str | None:
@@ -171,15 +183,26 @@ class _Collection:
             return None
         last = max(self._segments)
         name = f"{last.name}{_PARTIAL}"
-        if name in self._written:
+        if name in self._names:
             return None
-        (self.target / last.name).rename(self.target / name)
-        self._written[self._written.index(last.name)] = name
+        self._names[last.name] = name
         return last.name
 
+    def publish(self) -> None:
+        """Give all files their names, the oldest first."""
+        self._sync()
+        for name, final in sorted(self._names.items()):
+            (self.target / draft_name(name)).rename(self.target / final)
+        self._sync()
+
     def remove(self) -> None:
-        for name in self._written:
-            (self.target / name).unlink(missing_ok=True)
+        for name, final in self._names.items():
+            for one in (draft_name(name), final):
+                (self.target / one).unlink(missing_ok=True)
+
+    def _sync(self) -> None:
+        if isinstance(self.target, Path):
+            os.sync()
 
     def _take_segment(self, file: WalFile) -> None:
         head = file.content.read(HEADER_BYTES)
@@ -211,10 +234,11 @@ class _Collection:
         return "", segment
 
     def _write(self, name: str, head: bytes, content: IO[bytes]) -> None:
-        self._written.append(name)
-        if isinstance(self.target, Path):
-            (self.target / name).touch(0o600)  # it holds data that not everybody may read
-        with (self.target / name).open("wb") as file:
+        self._names[name] = name
+        path = self.target / draft_name(name)
+        if isinstance(path, Path):
+            path.touch(0o600)  # it holds data that not everybody may read
+        with path.open("wb") as file:
             self.bytes += file.write(head)
             while chunk := content.read(_CHUNK):
                 if self._cancel.is_set():

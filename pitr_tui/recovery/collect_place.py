@@ -11,10 +11,12 @@ from pitr_tui.containers.labels import Role
 from pitr_tui.containers.volumes import create_volume, remove_volume, volume_exists
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.quote import visible
+from pitr_tui.recovery.collect import is_draft
 from pitr_tui.servers.container_server import ContainerServer
 from pitr_tui.storage.engine_path import EnginePath
 from pitr_tui.storage.engine_place import open_place
 from pitr_tui.storage.location import EngineLocation
+from pitr_tui.storage.path import ReadPath
 
 
 @contextmanager
@@ -25,8 +27,8 @@ def new_directory(directory: Path) -> Iterator[Path]:
     """
     was_there = directory.exists()
     try:
-        if was_there and any(directory.iterdir()):
-            raise _occupied(str(directory))
+        if was_there:
+            _require_empty(directory)
         directory.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise PitrError(f"the archive {directory} cannot be made", error.strerror or "") from error
@@ -51,8 +53,7 @@ def new_volume(server: ContainerServer, location: EngineLocation) -> Iterator[En
     try:
         path = open_place(server.engine, server.image, location, writable=True)
         try:
-            if any(path.iterdir()):
-                raise _occupied(str(location))
+            _require_empty(path)
             own = path.tree.helper.run(["chown", server.owner, str(path.inside)])
             if own.code != 0:
                 raise PitrError(f"{location} cannot be written", visible(own.stderr.strip()))
@@ -65,7 +66,16 @@ def new_volume(server: ContainerServer, location: EngineLocation) -> Iterator[En
         raise
 
 
-def _occupied(place: str) -> RefusedError:
-    return RefusedError(
-        f"{place} is not empty", "nothing that exists is overwritten", "name a new place"
-    )
+def _require_empty(place: ReadPath) -> None:
+    """Raises RefusedError, which tells what an interrupted collection has left from the rest."""
+    names = [one.name for one in place.iterdir()]
+    if any(is_draft(name) for name in names):
+        raise RefusedError(
+            f"{place} is not empty",
+            "a collection was interrupted there: what it left is incomplete, and no archive",
+            "remove it (a volume: 'pitr cleanup NAME'), or name a new place",
+        )
+    if names:
+        raise RefusedError(
+            f"{place} is not empty", "nothing that exists is overwritten", "name a new place"
+        )

@@ -6,6 +6,7 @@ the archive under another path than we do, and that the directory may not be its
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,14 +24,17 @@ from pitr_tui.recovery.access import (
     require_access,
 )
 from pitr_tui.recovery.archiving import ArchivingChange, ArchivingStatus
+from pitr_tui.recovery.container_directory import directory_commands
+from pitr_tui.recovery.container_undo import Undo
 from pitr_tui.servers.container_server import ContainerServer
 from pitr_tui.servers.primary import Primary
 from pitr_tui.storage.engine_path import EnginePath
 from pitr_tui.storage.engine_place import location_in, open_place
 
 _AUTO_CONF = "postgresql.auto.conf"
-_RECEIVE = "'pitr archive receive' needs none, and no restart"
-_USABLE = 'test -d "$1" && test -w "$1" && test -x "$1"'
+_ANONYMOUS = re.compile(r"[0-9a-f]{64}")
+_NO_ARCHIVES = ("/docker-entrypoint-initdb.d", "/etc", "/run", "/var/run")
+_OWN_SENDERS_SINCE = 1200
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def archive_directory(container: PostgresContainer, chosen: PurePosixPath | None
     raise RefusedError(
         f"the container {container.name} has no mount for an archive",
         "an archive in the container itself would be lost with it",
-        f"add a volume to the service, for example archive:/archive; {_RECEIVE}",
+        f"{_receive(container)}; or give it a volume, for example archive:/archive",
     )
 
 
@@ -101,8 +105,9 @@ def propose(
     """
     primary = Primary(server.database)
     settings = archiving.propose(primary, status, Path(directory), starter(server.container))
+    _require_senders_fit(primary, status, settings)
     access = propose_access(server, replication_refusal(server.database))
-    return ContainerChange(settings, access, _directory_commands(server, directory))
+    return ContainerChange(settings, access, directory_commands(server, directory))
 
 
 def require_same_cluster(place: ArchivePlace, status: ArchivingStatus) -> None:
@@ -118,14 +123,39 @@ def starter(container: PostgresContainer) -> str:
             f"`command:` of the service {container.compose_service} in the compose file of "
             f"{container.compose_project}, then 'docker compose up -d'"
         )
-    word = shell_word(container.name)
-    return f"the command of the container: 'docker rm' {word}, then run it without that -c"
+    name = container.name
+    held = container.mount_of(container.data_directory)
+    if held is None or held[0].kind not in ("volume", "bind"):
+        return (
+            "the command of the container; but never remove it, because its data lie in its own "
+            f"layer and go with it: {_receive(container)}"
+        )
+    mounts = [one for one in container.mounts if one.kind in ("volume", "bind")]
+    options = " ".join(f"-v {shell_word(f'{one.source}:{one.target}')}" for one in mounts)
+    old = shell_word(f"{name}-old")
+    text = (
+        f"the command of the container: 'docker stop {shell_word(name)}', 'docker rename "
+        f"{shell_word(name)} {old}', then run it anew without that -c and with its data: {options}"
+    )
+    if held[0].kind == "volume" and _ANONYMOUS.fullmatch(held[0].source):
+        text += (
+            f". Its data volume has no name of its own: without that -v the new container starts "
+            f"empty, and 'docker rm -v {old}' deletes the data"
+        )
+    return text
+
+
+def may_archive(container: PostgresContainer) -> bool:
+    """Whether anything is mounted that an archive could lie in."""
+    return any(_may_hold_archive(container, mount) for mount in container.mounts)
 
 
 def apply(server: ContainerServer, change: ContainerChange, may_restart: bool) -> tuple[str, ...]:
     """Do what was proposed; the names of the copies that are kept of the files.
 
-    Raises PitrError; then the files are as they were, and so is the server.
+    Raises PitrError; then the files are as they were, and so is the server, and the error says
+    what is not. An interrupt is undone in the same way. Only when a backup client is refused
+    by the server as it is now, the change stays.
     """
     if change.settings.restart and may_restart:
         server.require_restartable()
@@ -133,24 +163,42 @@ def apply(server: ContainerServer, change: ContainerChange, may_restart: bool) -
     if change.settings.restart and restart is None:
         archiving.apply(Primary(server.database), change.settings, None)  # refuses, with words
     before = _files(server, change)
-    for command in change.commands:
-        ran = server.run(command)
-        if ran.code != 0:
-            raise PitrError(
-                f"{shlex.join(command)} failed in the container {server.name}",
-                visible(ran.stderr.strip()) or f"exit code {ran.code}",
-            )
-    copies = _keep_copies(server, before)
+    copies = _copies(before)
+    undo = Undo(server, before)
     try:
+        for command in change.commands:
+            _run_as_root(server, command)
+            undo.commands.append(command)
+        for path, data in copies.items():
+            server.write(path, data)
+            undo.copies.append(path)
         if change.access:
             server.write(change.access.path, change.access.after)
-        archiving.apply(Primary(server.database), change.settings, restart)
+        archiving.apply(
+            Primary(server.database), change.settings, restart and undo.watched(restart)
+        )
         if change.access:
             require_access(server.database)
-    except BaseException:
-        _put_back(server, before, restarted=bool(change.settings.restart))
+        refusal = replication_refusal(server.database)
+    except BaseException as error:
+        undo.after(error)
         raise
-    return copies
+    if refusal is not None:
+        raise PitrError(
+            "the change is made, but a backup client is not let in to replicate",
+            refusal,
+            "if it is pg_hba.conf that refuses: do the same again, and its line is proposed",
+        )
+    return tuple(map(str, copies))
+
+
+def _run_as_root(server: ContainerServer, command: tuple[str, ...]) -> None:
+    ran = server.run(command)
+    if ran.code != 0:
+        raise PitrError(
+            f"{shlex.join(command)} failed in the container {server.name}",
+            visible(ran.stderr.strip()) or f"exit code {ran.code}",
+        )
 
 
 def _files(server: ContainerServer, change: ContainerChange) -> dict[PurePosixPath, bytes]:
@@ -169,39 +217,30 @@ def _files(server: ContainerServer, change: ContainerChange) -> dict[PurePosixPa
     return files
 
 
-def _keep_copies(server: ContainerServer, files: Mapping[PurePosixPath, bytes]) -> tuple[str, ...]:
+def _copies(files: Mapping[PurePosixPath, bytes]) -> dict[PurePosixPath, bytes]:
+    """The same under the names that are kept."""
     stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    copies = {path.with_name(f"{path.name}.pitr-{stamp}"): data for path, data in files.items()}
-    for path, data in copies.items():
-        server.write(path, data)
-    return tuple(str(path) for path in copies)
+    return {path.with_name(f"{path.name}.pitr-{stamp}"): data for path, data in files.items()}
 
 
-def _put_back(
-    server: ContainerServer, files: Mapping[PurePosixPath, bytes], restarted: bool
+def _require_senders_fit(
+    primary: Primary, status: ArchivingStatus, settings: ArchivingChange
 ) -> None:
-    """The files as they were, and a server that runs with them, also when it had stopped."""
-    for path, data in files.items():
-        if server.read(path) != data:
-            server.write(path, data)
-    if restarted and server.is_running():
-        server.restart()
-    server.start()
-    server.database.row("SELECT pg_reload_conf()")
+    """Raises RefusedError for a number of WAL senders with which the server would not start.
 
-
-def _directory_commands(
-    server: ContainerServer, directory: PurePosixPath
-) -> tuple[tuple[str, ...], ...]:
-    """What root has to do inside so that the server's user can write there; mostly nothing."""
-    path = str(directory)
-    ran = server.run(["sh", "-c", _USABLE, "sh", path], user=server.owner)
-    if ran.code == 0:
-        return ()
-    # Words that every userland has: BusyBox may come without `install`.
-    make = ("mkdir", "-p", path)
-    own = (("chown", server.owner, path), ("chmod", "0700", path))
-    return own if server.run(["test", "-d", path]).code == 0 else (make, *own)
+    Before version 12 they are a part of max_connections (PostgreSQL 12 release notes).
+    """
+    senders = settings.settings.get("max_wal_senders")
+    if senders is None or status.facts.version.major_number >= _OWN_SENDERS_SINCE:
+        return
+    rows = primary.settings("max_connections", "superuser_reserved_connections")
+    most, reserved = (int(row.value) for row in rows.values())
+    if int(senders) + reserved >= most:
+        raise RefusedError(
+            f"max_wal_senders cannot be raised to {senders}",
+            f"with {reserved} connections reserved, max_connections = {most} leaves too few",
+            f"raise max_connections above {int(senders) + reserved} first",
+        )
 
 
 def _require_usable(container: PostgresContainer, directory: PurePosixPath) -> None:
@@ -224,15 +263,26 @@ def _require_usable(container: PostgresContainer, directory: PurePosixPath) -> N
         raise RefusedError(
             f"{directory} is inside of the data directory",
             f"the data are in {data}; an archive there would be in every backup and die with it",
-            f"choose another mount; {_RECEIVE}",
+            f"choose another mount; or {_receive(container)}",
         )
+
+
+def _receive(container: PostgresContainer) -> str:
+    """What archives the WAL of a container that no archive is mounted in."""
+    return (
+        f"'pitr archive receive start --docker {shell_word(container.name)}' needs no mount and "
+        "no restart"
+    )
 
 
 def _may_hold_archive(container: PostgresContainer, mount: Mount) -> bool:
     data = container.data_directory
+    is_file = mount.kind == "bind" and mount.target.suffix
     return (
-        mount.kind in ("volume", "bind")
+        not is_file
+        and mount.kind in ("volume", "bind")
         and mount.writable
         and not data.is_relative_to(mount.target)
         and not mount.target.is_relative_to(data)
+        and not any(mount.target.is_relative_to(one) for one in _NO_ARCHIVES)
     )

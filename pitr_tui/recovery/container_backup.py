@@ -17,7 +17,7 @@ from pitr_tui.containers.engine import EngineError
 from pitr_tui.containers.helper import Helper
 from pitr_tui.containers.process import Process
 from pitr_tui.containers.volumes import volume_exists
-from pitr_tui.errors import CancelledError, PitrError, RefusedError
+from pitr_tui.errors import CancelledError, PitrError
 from pitr_tui.postgres.quote import shell_command, shell_word, visible
 from pitr_tui.recovery.backup import (
     PROGRESS,
@@ -34,7 +34,7 @@ from pitr_tui.repositories.backups import TABLESPACES, Backup, BackupFormat, ope
 from pitr_tui.servers.container_server import ContainerServer
 from pitr_tui.servers.image_tools import ImageTool, ImageTools, image_tools, tool_environment
 from pitr_tui.servers.primary import PrimaryFacts
-from pitr_tui.storage.engine_place import open_place
+from pitr_tui.storage.engine_place import open_place, require_apart
 from pitr_tui.storage.location import EngineLocation, LocationKind
 
 _LOOPBACK = "127.0.0.1"
@@ -71,23 +71,8 @@ class ContainerBackupOrder:
 
     def __post_init__(self) -> None:
         require_compressible(self)
-        self._require_apart()
-
-    def _require_apart(self) -> None:
-        """Raises RefusedError for a place in the primary's own data."""
-        container, place = self.server.container, self.destination
-        if not isinstance(place, EngineLocation):
-            return
-        found = container.mount_of(container.data_directory)
-        if found is None or found[0].source != place.root:
-            return
-        data = found[1]
-        if place.path.is_relative_to(data) or data.is_relative_to(place.path):
-            raise RefusedError(
-                f"{place} lies in the primary's own data directory",
-                f"{container.data_directory} of {container.name} is in {found[0].source}",
-                "use a volume of its own for backups",
-            )
+        if isinstance(self.destination, EngineLocation):
+            require_apart(self.server.container, self.destination)
 
     def connection(self) -> dict[str, str]:
         """How the helper reaches the server. Raises PitrError when it does not run."""

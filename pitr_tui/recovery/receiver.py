@@ -14,26 +14,29 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pitr_tui.containers.engine import engine_errors
-from pitr_tui.errors import RefusedError, UsageError
+from pitr_tui.containers.labels import LABEL, PRIMARY_LABEL, SLOT_LABEL, Role
+from pitr_tui.errors import PitrError, RefusedError, UsageError
 from pitr_tui.postgres.version import PostgresVersion
+from pitr_tui.repositories.archive import ArchiveListing, WalArchive
 from pitr_tui.servers.container_server import ContainerServer
 from pitr_tui.servers.image_tools import ImageTools
 from pitr_tui.servers.primary import Primary, PrimaryFacts
 from pitr_tui.servers.route import Route, replication_parameters
 from pitr_tui.servers.sql import connection_text
+from pitr_tui.storage.engine_place import open_place, require_apart
+from pitr_tui.storage.location import EngineLocation, LocationKind
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
 SLOT = "pitr_receiver"
-PRIMARY_LABEL = "io.pitr-tui.primary"
-SLOT_LABEL = "io.pitr-tui.slot"
 
 _APPLICATION = "pitr_receiver"
 ARCHIVE = PurePosixPath("/pitr/archive")
 _SLOT_NAME = re.compile(r"[a-z0-9_]{1,63}")
+IDLE = ("created", "exited", "paused")
 _RECEIVING_WAL_LEVELS = ("replica", "logical")
-_STOP_SECONDS = 30
+STOP_SECONDS = 30
 _POLL = 0.2
 
 _ROOM = """
@@ -70,6 +73,16 @@ class Receiver:
     @property
     def primary(self) -> Primary:
         return Primary(self.server.database)
+
+    @property
+    def location(self) -> EngineLocation:
+        """The archive, as other commands name it."""
+        return EngineLocation(LocationKind.VOLUME, self.volume)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The labels by which sidecar and volume are known to belong to primary and slot."""
+        return {PRIMARY_LABEL: self.server.name, SLOT_LABEL: self.slot}
 
     def command(self, tools: ImageTools, route: Route, version: PostgresVersion) -> tuple[str, ...]:
         """The receiver's argument list. Raises RefusedError when the image has no such tool.
@@ -111,15 +124,20 @@ def require_receivable(receiver: Receiver, facts: PrimaryFacts) -> tuple[str, ..
 
     Raises RefusedError, which names every reason, and PitrError.
     """
+    require_apart(receiver.server.container, receiver.location)
     if facts.in_recovery:
         raise RefusedError(
             f"{receiver.server.name} is a standby", "", "receive from the primary that it follows"
         )
-    if find_sidecar(receiver) is not None:
+    sidecar = find_sidecar(receiver)
+    if sidecar is not None:
+        idle = is_idle(sidecar)
         raise RefusedError(
             f"{receiver.server.name} has a receiver already: {receiver.name}",
-            "",
-            "`pitr archive receive status` tells how it does, `stop` ends it",
+            f"it is {sidecar.status}" if idle else "",
+            f"`pitr archive receive start --docker {receiver.server.name}` starts it again"
+            if idle
+            else "`pitr archive receive status` tells how it does, `stop` ends it",
         )
     database = receiver.server.database
     level, most_senders, senders, most_slots, slots, synchronous = database.row(
@@ -136,6 +154,11 @@ def require_receivable(receiver: Receiver, facts: PrimaryFacts) -> tuple[str, ..
         if kind != "physical" or active:
             problems.append(
                 f"the slot {receiver.slot} is used by somebody else: choose another name"
+            )
+        elif not _may_adopt_slot(receiver):
+            problems.append(
+                f"there is a slot {receiver.slot} already, and nothing of pitr's names it: "
+                "choose another name, or drop it"
             )
     if problems:
         raise RefusedError(
@@ -159,15 +182,15 @@ def stop_receiver(receiver: Receiver) -> str | None:
     if container is None:
         return None
     with engine_errors(f"the receiver {receiver.name} cannot be stopped"):
-        container.stop(timeout=_STOP_SECONDS)
-        container.remove(v=False, force=True)
+        container.stop(timeout=STOP_SECONDS)
+        container.remove(v=True, force=True)  # what has a name stays
     return str(container.attrs["HostConfig"].get("NetworkMode") or "")
 
 
 def drop_slot(receiver: Receiver) -> bool:
     """Drop the slot, once nobody uses it; whether there was one. Raises PitrError."""
     database = receiver.server.database
-    deadline = time.monotonic() + _STOP_SECONDS
+    deadline = time.monotonic() + STOP_SECONDS
     while rows := database.rows(SLOT_FACTS, [receiver.slot]):
         if not rows[0][1]:
             database.row("SELECT pg_drop_replication_slot(%s)", [receiver.slot])
@@ -180,12 +203,71 @@ def drop_slot(receiver: Receiver) -> bool:
     return False
 
 
+def is_idle(sidecar: Container) -> bool:
+    """Whether a sidecar is there that can be started again, with its volume and its slot."""
+    return sidecar.status in IDLE
+
+
+def has_slot(receiver: Receiver) -> bool:
+    """Whether the primary has the slot. Raises PitrError when it does not say."""
+    return bool(receiver.server.database.rows(SLOT_FACTS, [receiver.slot]))
+
+
+def owns_slot(receiver: Receiver) -> bool:
+    """Whether the slot was made for a receiver: by its name, or by what names it. EngineError."""
+    return receiver.slot == SLOT or _is_slot_named(receiver)
+
+
 def find_sidecar(receiver: Receiver) -> Container | None:
-    """The receiver's container, running or not. Raises EngineError."""
+    """The receiver's container, running or not.
+
+    Raises RefusedError when another one has its name, EngineError.
+    """
     from docker.errors import NotFound
 
     with engine_errors(f"the receiver {receiver.name} cannot be looked at"):
         try:
-            return receiver.server.engine.client.containers.get(receiver.name)
+            found = receiver.server.engine.client.containers.get(receiver.name)
         except NotFound:
             return None
+    ours = {LABEL: Role.RECEIVER, PRIMARY_LABEL: receiver.server.name}
+    if not ours.items() <= found.labels.items():
+        raise RefusedError(
+            f"the container {receiver.name} is no receiver of {receiver.server.name}",
+            "it has the name of one, but not the labels that pitr gives it",
+            "it is left alone: give it another name ('docker rename')",
+        )
+    return found
+
+
+def archive_listing(receiver: Receiver) -> ArchiveListing | None:
+    """What the archive holds, or None when the volume is gone."""
+    try:
+        place = open_place(receiver.server.engine, receiver.server.image, receiver.location)
+    except PitrError:
+        return None
+    with place.tree.helper:
+        return WalArchive(place).listing()
+
+
+def _may_adopt_slot(receiver: Receiver) -> bool:
+    """Whether an idle slot goes on with the archive: another's would lose the WAL kept for it."""
+    if _is_slot_named(receiver):
+        return True
+    listing = archive_listing(receiver) if receiver.slot == SLOT else None
+    return listing is not None and bool(listing.segments or listing.partial)
+
+
+def _is_slot_named(receiver: Receiver) -> bool:
+    """Whether the labels of sidecar or volume name the slot. Raises EngineError."""
+    from docker.errors import NotFound
+
+    sidecar = find_sidecar(receiver)
+    tags = [sidecar.labels] if sidecar else []
+    with engine_errors(f"the volume {receiver.volume} cannot be looked at"):
+        try:
+            volume = receiver.server.engine.client.volumes.get(receiver.volume)
+            tags.append(volume.attrs.get("Labels") or {})
+        except NotFound:
+            pass
+    return any(receiver.tags.items() <= one.items() for one in tags)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -12,32 +13,36 @@ from typing import TYPE_CHECKING
 from pitr_tui.containers.engine import EngineError, engine_errors
 from pitr_tui.containers.helper import Helper, HelperMount, image_missing
 from pitr_tui.containers.labels import Role, labels
-from pitr_tui.containers.volumes import create_volume, remove_volume, volume_exists
+from pitr_tui.containers.volumes import remove_volume, volume_exists
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.quote import visible
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.recovery.receiver import (
     ARCHIVE,
-    PRIMARY_LABEL,
     SLOT_FACTS,
-    SLOT_LABEL,
+    STOP_SECONDS,
     Receiver,
     drop_slot,
+    find_sidecar,
 )
 from pitr_tui.recovery.receiver_status import current_lsn, sidecar_log, slot_state
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.servers.image_tools import image_tools
 from pitr_tui.servers.primary import PrimaryFacts
 from pitr_tui.servers.route import Route
+from pitr_tui.storage.engine_path import EnginePath
 from pitr_tui.storage.engine_place import place_in
-from pitr_tui.storage.location import EngineLocation, LocationKind
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
 _PROOF_SECONDS = 60
+_ANEW = "`pitr archive receive stop`, then `start`, makes it anew on the same volume and slot"
 _POLL = 0.2
+
+# What archives hold, with the endings of compressed and unfinished files, and what mkfs makes.
+_OF_AN_ARCHIVE = re.compile(r"[0-9A-F]{8}(\.history|[0-9A-F]{16})(\..*)?|lost\+found")
 
 # An empty volume belongs to root; one with an archive in it keeps its owner.
 _TAKE_OVER = """
@@ -75,23 +80,50 @@ def start_receiver(
             return _prove(receiver, facts.version, container, cancel)
         except BaseException:
             with engine_errors(f"the receiver {receiver.name} cannot be removed"):
-                container.remove(force=True)
+                container.remove(v=True, force=True)
             raise
+
+
+def start_again(receiver: Receiver, cancel: threading.Event | None = None) -> ReceiverProof:
+    """Start a sidecar that has ended, just as it is, and see the WAL of this moment arrive.
+
+    `receiver` has the volume and the slot of that sidecar (`as_it_is`). Raises PitrError; then
+    the sidecar is there as before, and does not run.
+    """
+    container = find_sidecar(receiver)
+    if container is None:
+        raise RefusedError(f"{receiver.server.name} has no receiver")
+    version = receiver.primary.facts().version
+    try:
+        with engine_errors(f"the receiver {receiver.name} cannot be started again", _ANEW):
+            if container.status == "paused":
+                container.unpause()
+            else:
+                container.start()
+        return _prove(receiver, version, container, cancel, _ANEW)
+    except BaseException:
+        with engine_errors(f"the receiver {receiver.name} cannot be stopped"):
+            container.stop(timeout=STOP_SECONDS)
+        raise
 
 
 @contextmanager
 def _volume(receiver: Receiver, facts: PrimaryFacts, owner: str) -> Iterator[None]:
     """The archive's volume, ready for that user; a new one goes again when the start fails.
 
-    Raises RefusedError for one that holds another cluster's WAL or that the user cannot write.
+    Raises RefusedError for one that holds another cluster's WAL or something else than WAL, or
+    that the user cannot write.
     """
     engine, name = receiver.server.engine, receiver.volume
     new = not volume_exists(engine, name)
     if new:
-        create_volume(engine, name, Role.ARCHIVE)
+        with engine_errors(f"the volume {name} cannot be made"):
+            engine.client.volumes.create(name, labels=labels(Role.ARCHIVE) | receiver.tags)
     try:
         mount = HelperMount("volume", name, str(ARCHIVE), writable=True)
         with Helper.start(engine, receiver.server.image, mounts=[mount]) as helper:
+            place = place_in(helper, receiver.location, ARCHIVE)
+            _require_wal_alone(place)
             script = _TAKE_OVER.format(place=ARCHIVE, owner=owner)
             ran = helper.shell().run(script)
             if ran.code != 0:
@@ -102,13 +134,23 @@ def _volume(receiver: Receiver, facts: PrimaryFacts, owner: str) -> Iterator[Non
                     f"it runs as {owner}, the image's user of the server",
                     "choose another volume, or chown this one",
                 )
-            location = EngineLocation(LocationKind.VOLUME, name)
-            _require_same_cluster(receiver, facts, WalArchive(place_in(helper, location, ARCHIVE)))
+            _require_same_cluster(receiver, facts, WalArchive(place))
         yield
     except BaseException:
         if new:
             remove_volume(engine, name)
         raise
+
+
+def _require_wal_alone(place: EnginePath) -> None:
+    """Raises RefusedError for a volume that is used for something else already."""
+    other = sorted(one.name for one in place.iterdir() if not _OF_AN_ARCHIVE.fullmatch(one.name))
+    if other:
+        raise RefusedError(
+            f"{place} is no WAL archive",
+            f"{visible(other[0])} is in it",
+            "name an empty or a new volume: a receiver writes into one of its own",
+        )
 
 
 def _require_same_cluster(receiver: Receiver, facts: PrimaryFacts, archive: WalArchive) -> None:
@@ -158,7 +200,6 @@ def _create(
 
     engine, image = receiver.server.engine, receiver.server.image
     mount = HelperMount("volume", receiver.volume, str(ARCHIVE), writable=True)
-    tags = {PRIMARY_LABEL: receiver.server.name, SLOT_LABEL: receiver.slot}
     with engine_errors(f"the receiver {receiver.name} cannot be made"):
         try:
             return engine.client.containers.create(
@@ -168,7 +209,7 @@ def _create(
                 name=receiver.name,
                 user=owner,
                 working_dir="/",
-                labels={**labels(Role.RECEIVER), **tags},
+                labels=labels(Role.RECEIVER) | receiver.tags,
                 environment=environment,
                 mounts=[mount.checked(engine)],
                 network_mode=route.network,
@@ -187,6 +228,7 @@ def _prove(
     version: PostgresVersion,
     container: Container,
     cancel: threading.Event | None,
+    left: str = "nothing of it was left",
 ) -> ReceiverProof:
     """Wait until the receiver has flushed what the primary had written by now."""
     started = time.monotonic()
@@ -202,6 +244,6 @@ def _prove(
             raise EngineError(
                 f"the WAL of {receiver.server.name} did not arrive within {_PROOF_SECONDS} seconds",
                 words or "the receiver says nothing",
-                "its words tell what is missing; nothing of it was left",
+                f"its words tell what is missing; {left}",
             )
         time.sleep(_POLL)

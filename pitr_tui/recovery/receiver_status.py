@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pitr_tui.containers.engine import engine_errors
+from pitr_tui.containers.labels import SLOT_LABEL
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.quote import visible
 from pitr_tui.postgres.version import PostgresVersion
-from pitr_tui.recovery.receiver import ARCHIVE, SLOT_LABEL, Receiver, find_sidecar
-from pitr_tui.repositories.archive import ArchiveListing, WalArchive
-from pitr_tui.storage.engine_place import open_place
-from pitr_tui.storage.location import EngineLocation, LocationKind
+from pitr_tui.recovery.receiver import ARCHIVE, IDLE, Receiver, archive_listing, find_sidecar
+from pitr_tui.repositories.archive import ArchiveListing
 from pitr_tui.wording import size_text
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
+REMOVED = "removed"
 _LOG_LINES = 20
 _SLOT = """
 SELECT s.active, s.restart_lsn::text, r.{flush}::text, {health}
@@ -59,6 +59,16 @@ class ReceiverStatus:
     problems: tuple[str, ...]
 
     @property
+    def follows(self) -> bool:
+        """Whether the archive gets all that the primary writes."""
+        return not self.problems
+
+    @property
+    def action(self) -> str:
+        """What `pitr archive receive` has to be told so that it follows again, if that is known."""
+        return "start" if self.state in (*IDLE, REMOVED) else ""
+
+    @property
     def last_segment(self) -> str | None:
         """The newest whole segment."""
         segments = self.listing.segments if self.listing else ()
@@ -92,7 +102,7 @@ def receiver_status(receiver: Receiver) -> ReceiverStatus:
             else f"there is neither {receiver.name} nor a slot {receiver.slot}",
             "`pitr archive receive start` starts one",
         )
-    state = str(sidecar.status) if sidecar else "removed"
+    state = str(sidecar.status) if sidecar else REMOVED
     reached = slot and (slot.flushed or slot.kept_from)
     lag = max(0, now - reached) if now is not None and reached else None
     kept = max(0, now - slot.kept_from) if now is not None and slot and slot.kept_from else None
@@ -105,7 +115,7 @@ def receiver_status(receiver: Receiver) -> ReceiverStatus:
         slot=slot,
         lag=lag,
         kept=kept,
-        listing=_listing(receiver),
+        listing=archive_listing(receiver),
         log=sidecar_log(sidecar) if sidecar else (),
         problems=tuple(problems),
     )
@@ -113,7 +123,10 @@ def receiver_status(receiver: Receiver) -> ReceiverStatus:
 
 def as_it_is(receiver: Receiver) -> Receiver:
     """The receiver with the volume and the slot that its sidecar has, when there is one."""
-    sidecar = find_sidecar(receiver)
+    try:
+        sidecar = find_sidecar(receiver)
+    except RefusedError:
+        sidecar = None  # whoever wants to do something to another's container hears of it then
     if sidecar is None:
         return receiver
     tags = sidecar.attrs["Config"].get("Labels") or {}
@@ -166,17 +179,6 @@ def _problems(state: str, slot: SlotState | None, now: Lsn | None, kept: int | N
             f"{amount}: left alone, that fills its disk"
         )
     return found
-
-
-def _listing(receiver: Receiver) -> ArchiveListing | None:
-    """What the archive holds, or None when the volume is gone."""
-    location = EngineLocation(LocationKind.VOLUME, receiver.volume)
-    try:
-        place = open_place(receiver.server.engine, receiver.server.image, location)
-    except PitrError:
-        return None
-    with place.tree.helper:
-        return WalArchive(place).listing()
 
 
 def _lsn(text: str | None) -> Lsn | None:

@@ -21,7 +21,7 @@ from pitr_tui.servers.process import running_pid
 def wal_of_container(server: ContainerServer) -> WalSource:
     """The WAL of a container's server. A live one is asked to finish its segment, if it may be.
 
-    Raises RefusedError for a standby, PitrError.
+    Raises RefusedError for a standby and for WAL that serves no recovery, PitrError.
     """
     data = server.container.data_directory
     try:
@@ -99,6 +99,14 @@ def _finished(primary: Primary) -> tuple[WalSegment, bool]:
             "this server is a standby",
             "it receives its WAL from another server",
             "collect from the primary, or stop this one first",
+        )
+    level = primary.database.row("SELECT current_setting('wal_level')")[0]
+    if level == "minimal":
+        raise RefusedError(
+            "the WAL of this server cannot be replayed on a backup",
+            "wal_level is minimal: a recovery needs replica or logical",
+            "set wal_level = replica, restart, and take a new backup; WAL that was written before "
+            "it was minimal can be collected once the server is stopped",
         )
     if facts.superuser:
         switch_wal(primary, facts)

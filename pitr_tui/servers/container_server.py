@@ -7,7 +7,6 @@ through a helper that shares no more than the network, and `run` takes single pr
 
 from __future__ import annotations
 
-import tarfile
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 from pitr_tui.containers.container import PostgresContainer
 from pitr_tui.containers.engine import Engine, EngineError, engine_errors
-from pitr_tui.containers.files import open_file, put_tree, walk_tree
+from pitr_tui.containers.files import open_file, walk_tree
 from pitr_tui.containers.found import read_small_file
 from pitr_tui.containers.process import Process
 from pitr_tui.containers.shell import Ran
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.quote import visible
+from pitr_tui.servers.container_files import write_file
 from pitr_tui.servers.sql import Database
 from pitr_tui.servers.sql_access import SqlAccess
 
@@ -34,7 +34,10 @@ _PORT = "5432"
 _POLL = 0.1
 _LOG_LINES = 40
 _MOST_STARTS = 3  # of a server that ends again at once
-_DRAFT = ".pitr-new"
+_STOP_SECONDS = 3600  # nobody waits so long, and a shutdown is not cut short
+_GIVE_UP_SECONDS = 10  # for what cannot start and is tried again and again
+_SIGNAL = "SIGINT"  # PostgreSQL's fast shutdown
+_NAMES_SIGNAL = (1, 42)  # the API since which a stop can name its signal
 
 
 class ContainerDatabase(Database):
@@ -110,14 +113,17 @@ class ContainerServer:
     def database(self) -> Database:
         """SQL through the engine. Raises RefusedError when the container does not run."""
         container = self.container
-        password = {"password": container.password} if container.password else {}
-        return ContainerDatabase({"user": container.user, **password, **self._login}, self)
+        login = {"user": container.user, **self._login}
+        if container.password and login["user"] == container.user:
+            login.setdefault("password", container.password)
+        return ContainerDatabase(login, self)
 
     def address(self) -> dict[str, str]:
         """Where libpq reaches the server now. Raises RefusedError when it does not run."""
         with self._lock:
             if self._access is None:
-                self._access = SqlAccess(self.engine, self.name, self.image, self._port())
+                collect = f"for the WAL it still has: pitr archive collect --docker {self.name}"
+                self._access = SqlAccess(self.engine, self.name, self.image, self._port(), collect)
             access = self._access
         return access.address()
 
@@ -147,25 +153,11 @@ class ContainerServer:
             return file.read()
 
     def write(self, path: PurePosixPath, data: bytes, mode: int = 0o600) -> None:
-        """Write a file of the server's user, whole or not at all. Raises PitrError."""
-        running = self.is_running()
-        # Nothing can be renamed in a stopped container, and nobody reads half a file there.
-        member = tarfile.TarInfo(path.name + (_DRAFT if running else ""))
-        member.size, member.mode, member.mtime = len(data), mode, int(time.time())
-        member.uid, member.gid = (int(number) for number in self.owner.split(":"))
-        end = bytes(-member.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
-        chunks = [member.tobuf(), data, end]
-        put_tree(self.engine, self.container.id, str(path.parent), iter(chunks))
-        if not running:
-            return
-        draft = str(path) + _DRAFT
-        for argv in (["sync"], ["mv", draft, str(path)]):
-            ran = self.run(argv)
-            if ran.code != 0:
-                raise PitrError(
-                    f"{path} in the container {self.name} cannot be written",
-                    visible(ran.stderr.strip()) or f"exit code {ran.code} of {argv[0]}",
-                )
+        """Write a file whole or not at all, whether the container runs or not.
+
+        One that is there keeps its owner and mode; links are followed. Raises PitrError.
+        """
+        write_file(self, path, data, mode)
 
     def log(self, lines: int = _LOG_LINES) -> tuple[str, ...]:
         """The end of what the container wrote. Raises EngineError."""
@@ -185,13 +177,18 @@ class ContainerServer:
     def restart(self, timeout: float = 300) -> None:
         """Shut the server down fast, start the same container, wait until it answers.
 
-        The postmaster itself gets SIGINT: what `docker restart` sends is, in older images,
-        a shutdown that waits for every client, and after ten seconds no shutdown at all.
+        The engine does both in one call where it sends the server SIGINT: so it is started also
+        when we are not there any more. Elsewhere the postmaster gets the signal from us, because
+        what `docker restart` sends is, in older images, a shutdown that waits for every client.
         Raises PitrError with the end of the container's log when it does not come back.
         """
         self.require_restartable()
-        before = self._started()
-        pidfile = str(self.container.data_directory / "postmaster.pid")
+        if self._engine_stops_fast():
+            self._restart_by_engine(_STOP_SECONDS, timeout)
+            self._wait_until_back(None, timeout)
+            return
+        before = self.started_at()
+        pidfile = str(self._pidfile)
         ran = self.run(["sh", "-c", 'kill -s INT "$(head -n 1 "$1")"', "sh", pidfile])
         if ran.code not in (0, 137):  # the container may take our shell with it
             raise PitrError(
@@ -205,21 +202,70 @@ class ContainerServer:
 
         Raises PitrError with the end of the container's log when it does not.
         """
+        if self._state()["Status"] == "restarting":  # the engine may be waiting for a minute
+            self._restart_by_engine(_GIVE_UP_SECONDS, timeout)
         self._wait_until_back(None, timeout)
 
+    def settle(self, timeout: float = 300) -> bool:
+        """Wait until the server answers or its container is down; whether it answers.
+
+        In between it must get no signal: what prepares its start may ignore it for good.
+        """
+        deadline = time.monotonic() + timeout
+        while self.is_running() and time.monotonic() < deadline:
+            try:
+                self.started_at()
+            except PitrError:
+                time.sleep(_POLL)
+            else:
+                return True
+        return False
+
+    def _engine_stops_fast(self) -> bool:
+        """Whether the engine's own restart is a fast shutdown of the server."""
+        first = (read_small_file(self.engine, self.container.id, self._pidfile) or b"").split()[:1]
+        named = tuple(int(part) for part in self.engine.api_version.split(".")) >= _NAMES_SIGNAL
+        said = str(self._facts()["Config"].get("StopSignal") or "")
+        return first == [b"1"] and (named or said.removeprefix("SIG") in ("INT", "2"))
+
+    def _restart_by_engine(self, stop_seconds: int, timeout: float) -> None:
+        """Stop and start in one call, which the engine ends also when we hang up."""
+        import requests
+        from docker.errors import create_api_error_from_http_exception
+
+        api = self.engine.client.api
+        url = f"{api.base_url}/v{api.api_version}/containers/{self.container.id}/restart"
+        with engine_errors(f"the container {self.name} cannot be restarted"):
+            answer = api.post(
+                url, params={"t": str(stop_seconds), "signal": _SIGNAL}, timeout=timeout
+            )
+            try:
+                answer.raise_for_status()
+            except requests.HTTPError as error:
+                create_api_error_from_http_exception(error)
+
     def _wait_until_back(self, before: object, timeout: float) -> None:
-        """Wait for a server that was not started at `before`; a stopped container is started."""
+        """Wait for a server that was not started at `before`; a stopped container is started.
+
+        The engine's own starts count like ours: a setting that the server refuses would keep a
+        restart policy busy for ever.
+        """
         deadline = time.monotonic() + timeout
         why = "it has not shut down" if before else "it does not answer"
-        starts = 0
-        while time.monotonic() < deadline and starts <= _MOST_STARTS:
-            status = self._state()["Status"]
+        starts, counted = 0, None
+        while time.monotonic() < deadline:
+            facts = self._facts()
+            status, count = facts["State"]["Status"], int(facts.get("RestartCount") or 0)
+            starts += max(0, count - (count if counted is None else counted))
+            counted = count
+            if starts > _MOST_STARTS:
+                break
             try:
                 if status in ("exited", "created"):
                     starts += 1
                     if starts <= _MOST_STARTS:
                         self._start()
-                elif status == "running" and self._started() != before:
+                elif status == "running" and self.started_at() != before:
                     return
             except PitrError as error:
                 why = error.why
@@ -227,7 +273,7 @@ class ContainerServer:
         raise PitrError(
             f"the server in the container {self.name} did not come back",
             "\n".join([why, "the end of its log:", *self.log()]),
-            f"docker logs {self.name}",
+            f"docker logs {self.name}; when it is down: docker start {self.name}",
         )
 
     def close(self) -> None:
@@ -237,7 +283,8 @@ class ContainerServer:
         if access is not None:
             access.close()
 
-    def _started(self) -> object:
+    def started_at(self) -> object:
+        """When the server was started; another value after each start. Raises PitrError."""
         return self.database.row("SELECT pg_postmaster_start_time()")[0]
 
     def _start(self) -> None:
@@ -253,11 +300,13 @@ class ContainerServer:
             facts: dict[str, Any] = self.engine.client.api.inspect_container(self.container.id)
         return facts
 
+    @property
+    def _pidfile(self) -> PurePosixPath:
+        return self.container.data_directory / "postmaster.pid"
+
     def _port(self) -> int:
         """The port that the server listens on, as its postmaster.pid says (fourth line)."""
-        text = read_small_file(
-            self.engine, self.container.id, self.container.data_directory / "postmaster.pid"
-        )
+        text = read_small_file(self.engine, self.container.id, self._pidfile)
         lines = (text or b"").decode("ascii", "replace").splitlines()
         said = lines[3].strip() if len(lines) > 3 else ""
         return int(said if said.isdigit() else self.container.fixed_settings().get("port", _PORT))

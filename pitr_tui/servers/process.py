@@ -10,6 +10,7 @@ from typing import BinaryIO
 
 from pitr_tui.servers.osuser import OsUser
 
+_PROGRAMS = ("postgres", "postmaster")
 _started: list[subprocess.Popen[bytes]] = []
 
 
@@ -49,7 +50,7 @@ def running_pid(data_directory: Path) -> int | None:
         pid = abs(int((data_directory / "postmaster.pid").read_text().split("\n", 1)[0]))
         os.kill(pid, 0)
     except PermissionError:
-        return pid
+        pass  # it lives, and is somebody else's
     except (OSError, ValueError):
         return None
     return pid if _works_in(pid, data_directory) else None
@@ -57,9 +58,14 @@ def running_pid(data_directory: Path) -> int | None:
 
 def _works_in(pid: int, data_directory: Path) -> bool:
     """Whether a process is this directory's postmaster: its number may be another's by now."""
+    process = Path("/proc") / str(pid)
     try:
-        return (Path("/proc") / str(pid) / "cwd").resolve() == data_directory.resolve()
-    except OSError:  # no /proc here, or not ours to look at
+        return (process / "cwd").resolve() == data_directory.resolve()
+    except OSError:  # not ours to look at, but everybody may see what it is called
+        pass
+    try:
+        return (process / "comm").read_text().startswith(_PROGRAMS)
+    except OSError:  # no /proc here
         return True
 
 

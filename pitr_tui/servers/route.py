@@ -17,6 +17,7 @@ from pitr_tui.containers.container import PostgresContainer
 from pitr_tui.containers.engine import Engine, EngineError, engine_errors
 from pitr_tui.containers.helper import Helper
 from pitr_tui.containers.labels import LABEL, Role, labels
+from pitr_tui.containers.networks import remove_network
 from pitr_tui.containers.shell import Ran
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.quote import visible
@@ -50,8 +51,8 @@ class NoReplicationLine(RefusedError):
 class Route:
     """A network of the engine, and the server's name in it.
 
-    `subnets` are the addresses that come from there. `new` says that the network is to be made
-    and the server's container to be joined to it.
+    `subnets` are the addresses that come from there. `new` says that the network is to be made,
+    with one of them if that can be, and the server's container to be joined to it.
     """
 
     network: str
@@ -91,7 +92,19 @@ def route_to(engine: Engine, container: PostgresContainer) -> Route:
             "it has no network" if mode == "none" else "it shares another container's network",
             "use archive_command, or give its service a network",
         )
-    return Route(f"pitr-{container.name}", container.name, new=True)
+    return Route(own_network(container), container.name, new=True)
+
+
+def own_network(container: PostgresContainer) -> str:
+    """The network that is made for a container that has none where names are known."""
+    return f"pitr-{container.name}"
+
+
+def route_on(engine: Engine, container: PostgresContainer, network: str) -> Route:
+    """The way over a network that there is. Raises EngineError."""
+    if network == _HOST:
+        return Route(_HOST, "127.0.0.1")
+    return Route(network, container.name, _subnets(engine, network))
 
 
 def open_route(engine: Engine, container: PostgresContainer, route: Route) -> Route:
@@ -101,26 +114,28 @@ def open_route(engine: Engine, container: PostgresContainer, route: Route) -> Ro
     api = engine.client.api
     with engine_errors(f"the network {route.network} cannot be made"):
         if not engine.client.networks.list(names=[f"^{re.escape(route.network)}$"]):
-            api.create_network(route.network, labels=labels(Role.NETWORK))
+            _make_network(engine, route)
         if route.network not in _inspected(engine, container)["NetworkSettings"]["Networks"]:
             api.connect_container_to_network(container.id, route.network)
     return Route(route.network, route.host, _subnets(engine, route.network))
 
 
-def close_route(engine: Engine, network: str) -> None:
-    """Remove a network of ours; another's network stays. Raises EngineError."""
-    api = engine.client.api
+def close_route(engine: Engine, network: str) -> bool:
+    """Remove a network of ours, and say whether there was one; another's stays.
+
+    Raises PitrError.
+    """
     try:
         with engine_errors(f"the network {network} cannot be removed"):
-            facts = api.inspect_network(network)
-            if (facts.get("Labels") or {}).get(LABEL) != Role.NETWORK:
-                return
-            for one in facts.get("Containers") or {}:
-                api.disconnect_container_from_network(one, network, force=True)
-            api.remove_network(network)
+            facts = engine.client.api.inspect_network(network)
     except EngineError as error:
         if error.status != 404:
             raise
+        return False
+    if (facts.get("Labels") or {}).get(LABEL) != Role.NETWORK:
+        return False
+    remove_network(engine, network)
+    return True
 
 
 def replication_parameters(server: ContainerServer, route: Route) -> dict[str, str]:
@@ -188,6 +203,26 @@ def _inspected(engine: Engine, container: PostgresContainer) -> dict[str, Any]:
     with engine_errors(f"the container {container.name} cannot be looked at"):
         facts: dict[str, Any] = engine.client.api.inspect_container(container.id)
     return facts
+
+
+def _make_network(engine: Engine, route: Route) -> None:
+    """A network with one of the route's ranges, or with what the engine chooses if all are taken.
+
+    Raises EngineError.
+    """
+    from docker.types import IPAMConfig, IPAMPool
+
+    api, name, tags = engine.client.api, route.network, labels(Role.NETWORK)
+    for subnet in route.subnets:
+        pools = IPAMConfig(pool_configs=[IPAMPool(subnet=subnet)])
+        try:
+            with engine_errors(f"the network {name} cannot be made"):
+                api.create_network(name, labels=tags, ipam=pools)
+            return
+        except EngineError as error:
+            if not error.status:
+                raise
+    api.create_network(name, labels=tags)
 
 
 def _subnets(engine: Engine, network: str) -> tuple[str, ...]:

@@ -34,12 +34,16 @@ class _Way:
 
 @dataclass(slots=True)
 class SqlAccess:
-    """The way to the server of one container, made when it is needed and made anew when lost."""
+    """The way to the server of one container, made when it is needed and made anew when lost.
+
+    `otherwise` is what can be done with a container that does not run, besides starting it.
+    """
 
     engine: Engine
     container: str  # its name or id
     image: str
     port: int
+    otherwise: str = ""
     _way: _Way | None = field(default=None, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -64,10 +68,18 @@ class SqlAccess:
                 "State"
             ]
         if state["Status"] != "running":
-            raise RefusedError(
-                f"the container {self.container} does not run", f"it is {state['Status']}"
-            )
+            raise self._refusal(str(state["Status"]))
         return state
+
+    def _refusal(self, status: str) -> RefusedError:
+        if status == "paused":
+            return RefusedError(
+                f"the container {self.container} is paused", "", f"docker unpause {self.container}"
+            )
+        hint = f"docker start {self.container}"
+        if self.otherwise:
+            hint += f"; {self.otherwise}"
+        return RefusedError(f"the container {self.container} does not run", f"it is {status}", hint)
 
     def _enter(self, started: str) -> _Way:
         network = f"container:{self.container}"

@@ -41,6 +41,24 @@ def helper_mount(
     return HelperMount(kind, location.root, str(mountpoint), writable)
 
 
+def require_apart(container: PostgresContainer, place: EngineLocation) -> None:
+    """Raises RefusedError for a place that holds the container's data, or lies among them."""
+    try:
+        data = location_in(container, container.data_directory)
+    except RefusedError:
+        return  # in the container's own layer, where no other place can be
+    own, other = PurePosixPath(data.root) / data.path, PurePosixPath(place.root) / place.path
+    related = own.is_relative_to(other) or other.is_relative_to(own)
+    if data.kind is place.kind and related:
+        raise RefusedError(
+            f"{place} lies in the primary's own data directory"
+            if other.is_relative_to(own)
+            else f"{place} holds the primary's own data directory",
+            f"{container.data_directory} of {container.name} is {data}",
+            "name a volume of its own",
+        )
+
+
 def location_in(container: PostgresContainer, path: PurePosixPath) -> EngineLocation:
     """Where a directory of a container really lies, so that others can mount it.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,7 @@ class Upload(io.RawIOBase):
 
     def _tar(self) -> Iterator[bytes]:
         member = tarfile.TarInfo(self._path.name)
-        member.size, member.mode = self._spool.tell(), 0o600
+        member.size, member.mode, member.mtime = self._spool.tell(), 0o600, int(time.time())
         uid, _, gid = (self._owner or "0:0").partition(":")
         member.uid, member.gid = int(uid), int(gid)
         yield member.tobuf()

@@ -16,8 +16,9 @@ from docker.errors import NotFound
 
 from pitr_tui.cli import cleanup as command
 from pitr_tui.cli import main
+from pitr_tui.containers import leftovers
 from pitr_tui.containers.engine import Engine
-from pitr_tui.containers.labels import Role, labels
+from pitr_tui.containers.labels import PRIMARY_LABEL, SLOT_LABEL, Role, labels
 from pitr_tui.containers.leftovers import Leftover, find_leftovers, plan_cleanup, remove_all
 from tests.docker import world
 from tests.docker.world import MARK
@@ -36,9 +37,15 @@ class Left:
     prefix: str = field(default_factory=lambda: f"pitr-test-{uuid.uuid4().hex[:8]}")
 
     def container(
-        self, name: str, role: Role | None, *, start: bool = False, **options: Any
+        self,
+        name: str,
+        role: Role | None,
+        *,
+        start: bool = False,
+        tags: dict[str, str] | None = None,
+        **options: Any,
     ) -> str:
-        own = labels(role, "run-1") if role else {}
+        own = (labels(role, "run-1") if role else {}) | (tags or {})
         full = f"{self.prefix}-{name}"
         made = self.client.containers.create(
             IMAGE,
@@ -94,6 +101,7 @@ def left(engine: DockerClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[Left
     with closing(Engine.connect()) as ours:
         things = Left(engine, ours)
         monkeypatch.setattr(command, "find_leftovers", things.found)
+        monkeypatch.setattr(leftovers, "_YOUNG_SECONDS", 0)
         yield things
         things.remove()
 
@@ -133,13 +141,36 @@ def test_nothing_that_runs_or_is_yours_goes(left: Left) -> None:
     network = left.network("net")
     plan = plan_cleanup(left.found())
     assert [one.name for one in plan.removed] == [stopped, network]
+    assert all(error is None for _, error in remove_all(left.engine, plan.removed))
     kept = {one.name: reason for one, reason in plan.kept}
     assert set(kept) == {running, receiver, archive, backups, data, held}
-    assert "foreign uses it" in kept[held]
-    plan = plan_cleanup(left.found(), running=True)
-    assert [one.name for one in plan.removed] == [running, stopped, data, network]
-    assert all(error is None for _, error in remove_all(left.engine, plan.removed))
-    assert left.names() == {receiver, archive, backups, held, f"{left.prefix}-foreign"}
+    foreign = f"{left.prefix}-foreign"
+    assert left.names() == {running, receiver, archive, backups, data, held, foreign}
+    left.client.containers.get(running).remove(force=True, v=True)
+    assert not plan_cleanup(left.found()).removed, "data stay without their container too"
+
+
+def test_what_a_pitr_is_just_making_is_left_alone(
+    left: Left, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leftovers, "_YOUNG_SECONDS", 60)
+    helper, network = left.container("a", Role.HELPER), left.network("n")
+    ended = left.container("b", Role.SECONDARY, start=True)
+    left.client.containers.get(ended).kill()
+    assert main(["cleanup", "--yes"]) == 0
+    assert left.names() == {helper, network}
+
+
+@pytest.mark.parametrize("signal", ["", "recovery.signal", "recovery.conf"])
+def test_a_promoted_secondary_is_told_from_one_in_recovery(
+    left: Left, capsys: pytest.CaptureFixture[str], signal: str
+) -> None:
+    name = left.container("a", Role.SECONDARY, start=True, environment={"PGDATA": "/tmp"})
+    data = f"echo 11 >/tmp/PG_VERSION; touch /tmp/{signal}"
+    left.client.containers.get(name).exec_run(["sh", "-c", data])
+    assert main(["cleanup", name]) == 3
+    assert ("open for writing" in capsys.readouterr().out) == (signal == "")
+    assert left.names() == {name}
 
 
 def test_what_is_gone_already_is_no_failure(left: Left) -> None:
@@ -195,8 +226,19 @@ def test_the_answer_counts(
     assert left.names() == (set() if code == 0 else {name})
 
 
+def test_the_end_of_the_input_is_a_no(left: Left, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(question: str) -> str:
+        raise EOFError
+
+    name = left.container("a", Role.HELPER)
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", ended)
+    assert main(["cleanup"]) == 130
+    assert left.names() == {name}
+
+
 def test_yes_removes(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
-    name = left.container("a", Role.SECONDARY, start=True)
+    name = left.container("a", Role.SECONDARY)
     archive = left.volume("wal", Role.ARCHIVE)
     assert main(["cleanup", "--yes", "--json"]) == 0
     facts = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -214,6 +256,48 @@ def test_what_is_named_goes_alone(left: Left) -> None:
     assert left.names() == {other}
 
 
+def test_only_what_is_named_is_shown(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
+    name, other = left.container("a", Role.HELPER), left.volume("wal", Role.ARCHIVE)
+    assert main(["cleanup", name]) == 3
+    assert other not in capsys.readouterr().out
+    assert main(["cleanup", name, "--json"]) == 3
+    assert other not in capsys.readouterr().out
+
+
+def test_a_receiver_goes_by_name_only_and_its_slot_is_told(
+    left: Left, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tags = {PRIMARY_LABEL: "shop-db", SLOT_LABEL: "pitr_receiver"}
+    name = left.container("a", Role.RECEIVER, tags=tags)
+    drop = "'pitr archive receive stop --docker shop-db --drop-slot' ends both"
+    assert main(["cleanup", "--yes"]) == 0
+    said = capsys.readouterr().out
+    assert "name it to remove it" in said
+    assert drop in said
+    assert left.names() == {name}
+    assert main(["cleanup", name, "--yes"]) == 0
+    assert drop in capsys.readouterr().out
+    assert left.names() == set()
+
+
+def test_a_stopped_container_survives_the_end_of_a_network(left: Left) -> None:
+    network, name = left.network("n"), left.container("foreign", None)
+    left.client.networks.get(network).connect(name)
+    assert main(["cleanup", network, "--yes"]) == 0
+    assert left.names() == {name}
+    left.client.containers.get(name).start()
+
+
+def test_a_network_stays_that_somebody_cannot_be_without(
+    left: Left, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = left.network("n")
+    name = left.container("foreign", None, network=network)
+    assert main(["cleanup", network, "--yes"]) == 1
+    assert f"{name} was made on it" in capsys.readouterr().out
+    assert left.names() == {network, name}
+
+
 def test_what_is_not_ours_is_refused(left: Left, capsys: pytest.CaptureFixture[str]) -> None:
     ours = left.volume("ours", Role.DATA)
     foreign = left.volume("foreign", None)
@@ -229,6 +313,6 @@ def test_one_that_cannot_go_keeps_no_other(left: Left, capsys: pytest.CaptureFix
     user = left.container("foreign", None, volumes=[f"{held}:/d"])
     assert main(["cleanup", held, free, "--yes"]) == 1
     said = capsys.readouterr()
-    assert "volume is in use" in said.out
+    assert f"{user} uses it" in said.out
     assert "1 thing could not be removed" in said.err
     assert left.names() == {held, user}

@@ -118,6 +118,11 @@ def test_a_dead_primary_gives_its_unfinished_segment_too(project: Project, volum
     assert newest not in names
     assert len(names) == told["segments"] + 1
     assert set(names.values()) == {"999"}
+    ages = "find /v -type f -mmin +60"
+    old = project.client.containers.run(
+        image, ["-c", ages], entrypoint=["sh"], volumes=[f"{volume}:/v:ro"], remove=True
+    )
+    assert old == b"", "a new file is as old as its collecting"
 
 
 @world.majors("11", "18")
@@ -145,6 +150,37 @@ def test_wal_in_a_directory_of_its_own_is_found(project: Project, tmp_path: Path
 
     assert live.returncode == 0, live.stdout
     assert lines(live)[0]["last"] >= lines(dead)[0]["unfinished"]
+
+
+def test_wal_that_no_recovery_can_use_is_refused(engine: DockerClient, tmp_path: Path) -> None:
+    image = world.image(engine, "postgres:18")
+    compose = world.tutorial("18", archive=False).replace(
+        f"image: {image}",
+        f"image: {image}\n    command: [-c, wal_level=minimal, -c, max_wal_senders=0]",
+    )
+    with world.running(engine, tmp_path / "compose", compose) as project:
+        name, to = project.primary.name, tmp_path / "collected"
+        done = pitr("archive", "collect", "--docker", name, "--to", to, "--json")
+        assert done.returncode == 3
+        assert "wal_level is minimal" in lines(done)[-1]["why"]
+        assert "wal_level = replica" in lines(done)[-1]["hint"]
+        assert not to.exists()
+
+
+def test_what_to_do_with_a_server_that_does_not_run(project: Project) -> None:
+    name = project.primary.name
+    project.primary.pause()
+    paused = lines(pitr("archive", "status", "--docker", name, "--json"))[-1]
+    project.primary.unpause()
+    project.primary.stop()
+    stopped = lines(pitr("archive", "status", "--docker", name, "--json"))[-1]
+    assert (paused["what"], paused["hint"]) == (
+        f"the container {name} is paused",
+        f"docker unpause {name}",
+    )
+    assert stopped["why"] == "it is exited"
+    assert stopped["hint"].startswith(f"docker start {name}; ")
+    assert stopped["hint"].endswith(f"pitr archive collect --docker {name}")
 
 
 def test_a_volume_that_is_in_use_is_refused(project: Project) -> None:

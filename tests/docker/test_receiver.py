@@ -26,7 +26,7 @@ from pitr_tui.recovery.receiver_access import admit, propose_receiver_access
 from pitr_tui.recovery.receiver_start import start_receiver
 from pitr_tui.repositories.archive import ArchiveListing, WalArchive
 from pitr_tui.servers.container_server import ContainerServer
-from pitr_tui.servers.route import NoReplicationLine, route_to, try_replication
+from pitr_tui.servers.route import NoReplicationLine, open_route, route_to, try_replication
 from pitr_tui.storage.engine_place import open_place
 from pitr_tui.storage.location import EngineLocation, LocationKind
 from tests.docker import world
@@ -161,8 +161,12 @@ def test_wal_arrives_without_a_restart(
     again = beside.pitr("start", "--yes", "--json")
     assert (again.returncode, beside.sidecar in last(again)["what"]) == (3, True)
 
+    anonymous = {one["Name"] for one in sidecar.attrs["Mounts"]} - {beside.volume}
+    assert anonymous, "the image declares a volume"
     stopped = beside.pitr("stop", "--drop-slot", "--json")
     assert (stopped.returncode, last(stopped)["slot_dropped"]) == (0, True)
+    assert last(stopped)["pg_hba"] == [facts["pg_hba"]]
+    assert not anonymous.intersection(str(one.name) for one in project.client.volumes.list())
     assert project.sql(SLOTS) == "0"
     assert beside.container() is None
     assert beside.has_volume()
@@ -227,6 +231,34 @@ def test_a_slot_that_was_left_can_be_dropped_alone(project: Project, beside: Bes
     assert beside.pitr("stop", "--drop-slot").returncode == 0
     assert project.sql(SLOTS) == "0"
     assert beside.pitr("status").returncode == 3
+
+
+def test_a_receiver_that_has_ended_is_started_again(project: Project, beside: Beside) -> None:
+    archive = [sys.executable, "-m", "pitr_tui", "archive", "status", "--docker", beside.primary]
+    beside.start()
+    follows = subprocess.run(archive, capture_output=True, text=True, timeout=180)
+    assert follows.returncode == 0, follows.stdout
+    assert f"archived by the receiver {beside.sidecar} (running)" in follows.stdout
+    assert "archive_mode is off" not in follows.stdout
+
+    sidecar = beside.container()
+    assert sidecar is not None
+    sidecar.stop()
+    ended = subprocess.run([*archive, "--json"], capture_output=True, text=True, timeout=180)
+    assert ended.returncode == 3
+    assert last(ended)["receiver"]["state"] == "exited"
+    told = beside.pitr("status")
+    assert told.returncode == 3
+    assert f"try: pitr archive receive start --docker {beside.primary}" in told.stdout
+
+    write_a_segment(project)
+    refused = beside.pitr("start")
+    assert (refused.returncode, "nothing was changed" in refused.stderr) == (3, True)
+    beside.start()
+    wait_until(beside.follows, 60)
+    again = beside.container()
+    assert again is not None
+    assert again.id == sidecar.id
 
 
 def test_a_primary_that_is_down_is_told(project: Project, beside: Beside) -> None:
@@ -328,6 +360,22 @@ def test_a_container_on_the_default_network_gets_one_with_names(
         primary.reload()
         assert list(primary.attrs["NetworkSettings"]["Networks"]) == ["bridge"]
         assert engine.networks.list(names=[network]) == []
+
+        again = beside.start()
+        assert (again["network"], again["pg_hba"]) == (network, None), "the line that is there does"
+        primary.stop()
+        assert beside.pitr("stop").returncode == 0
+        primary.start()  # it looks for every network that it is joined to
+        primary.reload()
+        assert list(primary.attrs["NetworkSettings"]["Networks"]) == ["bridge"]
+
+        with closing(Engine.connect()) as own:  # as a start that was killed leaves it
+            found = postgres_container(own, str(primary.name))
+            open_route(own, found, route_to(own, found))
+        assert beside.pitr("stop").returncode == 0
+        primary.reload()
+        assert list(primary.attrs["NetworkSettings"]["Networks"]) == ["bridge"]
+        assert beside.pitr("stop").returncode == 3
     finally:
         beside.remove()
         primary.remove(force=True, v=True)

@@ -22,6 +22,7 @@ from pitr_tui.recovery.collect import (
     collect,
 )
 from pitr_tui.recovery.collect_place import new_directory
+from pitr_tui.repositories.archive import WalArchive
 from tests.unit.made import SYSTEM, segment, segment_bytes
 
 HISTORY = b"1\t0/3000000\tno recovery target specified\n"
@@ -124,6 +125,27 @@ def test_cancelling_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(CancelledError):
         collect(source(whole(2, 3)), tmp_path, stop, cancel)
     assert held(tmp_path) == []
+
+
+def test_what_a_killed_collection_leaves_is_no_archive(tmp_path: Path) -> None:
+    """What a kill would leave is what is there while the last file is read."""
+    seen: list[list[str]] = []
+
+    def look(done: int) -> None:
+        seen.append(held(tmp_path))
+        listing = WalArchive(tmp_path).listing()
+        assert [*listing.segments, *listing.partial, *listing.histories] == []
+
+    collect(source(whole(2, 3) | {"00000002.history": HISTORY}), tmp_path, look)
+    assert [len(names) for names in seen] == [1, 2, 3]
+    assert len(held(tmp_path)) == 3
+    assert not set(seen[-1]).intersection(held(tmp_path))
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    (killed / seen[-1][0]).touch()
+    with pytest.raises(RefusedError, match="is not empty") as raised, new_directory(killed):
+        pass
+    assert "a collection was interrupted there" in raised.value.why
 
 
 def test_a_place_with_something_in_it_is_refused(tmp_path: Path) -> None:
