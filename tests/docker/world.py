@@ -208,7 +208,7 @@ class Project:
             container.remove(force=True, v=True)
         mark = {"label": f"{MARK}={self.name}"}
         for volume in self.client.volumes.list(filters=mark):
-            volume.remove()
+            remove_volume(self.client, str(volume.name))
         for network in self.client.networks.list(filters=mark):
             network.remove()
         return foreign
