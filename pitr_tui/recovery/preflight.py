@@ -170,15 +170,24 @@ def _wal(plan: RecoveryPlan, now: datetime) -> Iterator[CheckDone]:
 
 
 def _require_own_wal(plan: RecoveryPlan, held: Mapping[int, WalSegment]) -> None:
-    """Raises RefusedError when the archive is another cluster's, by its newest segment's head."""
-    start = plan.backup.start_segment.number
-    for number in {start, max(held, default=start)} & held.keys():
-        segment = held[number]
-        problem = plan.archive.header(segment).why_not(
-            segment, plan.backup.system_identifier, plan.backup.version.major
-        )
+    """Raises RefusedError for another cluster's archive, and when the first segment is no good."""
+    backup = plan.backup
+    first = held.get(backup.start_segment.number)
+    if first is not None:
+        header = plan.archive.header(first)
+        problem = header.why_not(first, backup.system_identifier, backup.version.major)
         if problem:
-            raise RefusedError(f"segment {segment.name} does not belong to the backup", problem)
+            raise RefusedError(f"segment {first.name} does not belong to the backup", problem)
+    elif held:
+        newest = held[max(held)]
+        owner = plan.archive.header(newest).system_identifier
+        if owner != backup.system_identifier:
+            raise RefusedError(
+                f"the archive {plan.archive.directory} is another cluster's",
+                f"{newest.name} has the system identifier {owner}, the backup "
+                f"{backup.system_identifier}",
+                "name the archive of the backup's primary",
+            )
 
 
 def _nothing_behind(plan: RecoveryPlan, held: Mapping[int, WalSegment]) -> CheckDone:

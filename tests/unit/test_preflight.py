@@ -24,6 +24,7 @@ from tests.unit.made import (
     label_text,
     make_archive,
     make_plan,
+    plain_backup,
     segment,
     segment_bytes,
 )
@@ -115,6 +116,29 @@ def branched(tmp_path: Path, fork: str) -> WalArchive:
     )
     (tmp_path / "branched" / "00000002.history").write_text(f"1\t{fork}\tx\n")
     return archive
+
+
+def test_an_archive_that_is_older_than_the_backup(tmp_path: Path) -> None:
+    """Its end is no end to recover to; with another target it is told."""
+    archive = make_archive(tmp_path / "old", segment(0), segment(1))
+    brought = backup_value(plain_backup(tmp_path / "backup"))
+    check = checked(make_plan(tmp_path, archive=archive, backup=brought), "wal")
+    assert check.status is Status.FAILURE
+    assert f"ends with {segment(1).name}, and the backup needs {segment(2).name}" in check.evidence
+    there = make_plan(tmp_path, target=Immediate(), archive=archive, backup=brought)
+    assert checked(there, "wal").status is Status.WARNING
+
+
+def test_an_archive_of_another_cluster(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / segment(1).name).write_bytes(segment_bytes(segment(1), system=1))
+    brought = backup_value(plain_backup(tmp_path / "backup"))
+    there = make_plan(
+        tmp_path, target=Immediate(), archive=WalArchive(tmp_path / "other"), backup=brought
+    )
+    check = checked(there, "wal")
+    assert check.status is Status.FAILURE
+    assert "is another cluster's" in check.evidence
 
 
 def test_a_locale_that_is_missing_here(tmp_path: Path, archive: WalArchive) -> None:
