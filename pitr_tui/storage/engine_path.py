@@ -166,8 +166,9 @@ class EnginePath:
         self._run(f"rm {'-f ' if missing_ok else ''}{self._word}")
 
     def rename(self, target: EnginePath) -> None:
-        done = f"{{ [ ! -e {self._word} ] && [ -e {target._word} ]; }}"
-        self._run(f"{done} || mv {self._word} {target._word}")
+        # Asked twice over a cut connection, it may have been done the first time, and whom the
+        # target was for may have taken it away by now.
+        self._run(f"[ ! -e {self._word} ] || mv {self._word} {target._word}")
 
     def write_text(self, text: str, mode: int = 0o600) -> None:
         """Write a small file whole or not at all. Raises OSError."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from docker.errors import NotFound
 from pitr_tui.recovery.collect import RECYCLED
 from pitr_tui.repositories.archive import WalArchive
 from tests.docker import world
-from tests.docker.world import Project
+from tests.docker.world import Project, remove_volume
 from tests.integration.test_cli import lines, pitr
 
 pytestmark = pytest.mark.docker
@@ -26,8 +25,7 @@ def volume(engine: DockerClient, project: Project) -> Iterator[str]:
     """The name of a volume that is not there yet, and is gone after the test."""
     name = f"{project.name}-collected"
     yield name
-    with suppress(NotFound):
-        engine.volumes.get(name).remove(force=True)
+    remove_volume(engine, name)
 
 
 def fill(project: Project) -> None:

@@ -19,7 +19,7 @@ from pitr_tui.tui.screens.dialogs import ConfirmDialog
 from pitr_tui.tui.screens.typed import TypedConfirmDialog
 from pitr_tui.tui.session import Session
 from tests.docker import world
-from tests.docker.world import PASSWORD, Project, majors
+from tests.docker.world import PASSWORD, Project, majors, remove_volume
 from tests.tui.scenes import SMALL, opened, paste, screen_text, until
 
 pytestmark = pytest.mark.docker
@@ -40,8 +40,7 @@ def session(
             if session.secondary is not None:
                 session.secondary.throw_away()
     finally:
-        with suppress(NotFound):
-            engine.volumes.get(f"{project.name}-backups").remove()
+        remove_volume(engine, f"{project.name}-backups")
 
 
 async def see(pilot: Pilot[Any], words: str) -> None:
