@@ -154,16 +154,17 @@ def test_connections_to_the_engine_may_be_cut_while_it_replays(
             env=os.environ | {"DOCKER_HOST": cutter.url},
         ) as process:
             assert process.stdout is not None
-            last = {}
+            last, broken = {}, 0
             for line in process.stdout:
                 last = json.loads(line)
                 if cuts.get(last["event"], 0):
                     cuts[last["event"]] -= 1
-                    assert cutter.cut() > 0
+                    broken += cutter.cut()
         assert process.returncode == 0, last
     finally:
         cutter.close()
     assert set(cuts.values()) == {0}
+    assert broken > 0
     assert query(engine.containers.get(secondary), "SELECT count(*) FROM t") == "4"
 
 
