@@ -33,7 +33,6 @@ _REMOVAL_SECONDS = 20
 _POLL = 0.01
 _NO_LIMIT = 1 << 40
 _GONE = 404
-_NOT_RUNNING = 409
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,19 +173,17 @@ class Helper:
         """The kept shell of a user, `name` or `uid:gid`; "" is the helper's. Raises EngineError."""
         with self._lock:
             shell = self._shells.get(user)
-            if shell is None:
-                shell = self._shells[user] = Shell(self.engine, self.id, user, ours=True)
-            elif shell.closed:
-                shell = self._shells[user] = self._shell_again(user)
+            if shell is None or shell.closed:
+                shell = self._shells[user] = self._new_shell(user)
             return shell
 
-    def _shell_again(self, user: str) -> Shell:
-        """Another shell, of another helper like this one where this one is gone or dying."""
+    def _new_shell(self, user: str) -> Shell:
+        """A shell, of another helper like this one where this one is gone or dying."""
         if self.exists():
             try:
                 return Shell(self.engine, self.id, user, ours=True)
             except EngineError as error:
-                if error.status not in (_GONE, _NOT_RUNNING):
+                if error.status != _GONE and "is not running" not in error.why:
                     raise
         self._life.close()
         self.id, self.name, self._life = self._wish.start(self.engine)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,8 +9,7 @@ import yaml
 from docker import DockerClient
 from docker.errors import NotFound
 
-from tests.docker.accident import command, events, play, restore, restore_words
-from tests.docker.cutting import Cutter
+from tests.docker.accident import events, play, restore
 from tests.docker.secondaries import assert_undisturbed, has, query
 from tests.docker.world import (
     MAJORS,
@@ -137,35 +133,6 @@ def test_a_compose_file_that_keeps_it(
         *container.attrs["Args"],
     ]
     assert described["volumes"][secondary] == {"external": True}
-
-
-def test_connections_to_the_engine_may_be_cut_while_it_replays(
-    engine: DockerClient, project: Project, secondary: str, tmp_path: Path
-) -> None:
-    accident = play(project)
-    cutter = Cutter(tmp_path / "engine.sock")
-    words = restore_words(accident, f"volume:{secondary}", "--latest")
-    cuts = {"SegmentStaged": 2, "LogArrived": 3}  # so many of each event are followed by a cut
-    try:
-        with subprocess.Popen(
-            command(*words),
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"DOCKER_HOST": cutter.url},
-        ) as process:
-            assert process.stdout is not None
-            last, broken = {}, 0
-            for line in process.stdout:
-                last = json.loads(line)
-                if cuts.get(last["event"], 0):
-                    cuts[last["event"]] -= 1
-                    broken += cutter.cut()
-        assert process.returncode == 0, last
-    finally:
-        cutter.close()
-    assert set(cuts.values()) == {0}
-    assert broken > 0
-    assert query(engine.containers.get(secondary), "SELECT count(*) FROM t") == "4"
 
 
 def test_settings_of_the_primarys_command_line(
