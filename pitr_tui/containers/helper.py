@@ -126,6 +126,7 @@ class Helper:
     _wish: _Wish = field(repr=False)
     _shells: dict[str, Shell] = field(default_factory=dict, init=False, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+    _closed: bool = field(default=False, init=False, repr=False)
 
     @classmethod
     def start(
@@ -172,6 +173,8 @@ class Helper:
     def shell(self, user: str = "") -> Shell:
         """The kept shell of a user, `name` or `uid:gid`; "" is the helper's. Raises EngineError."""
         with self._lock:
+            if self._closed:  # a thread that is still at work must not bring it back
+                raise EngineError(f"the helper {self.name} is gone", "it was closed")
             shell = self._shells.get(user)
             if shell is None or shell.closed:
                 shell = self._shells[user] = self._new_shell(user)
@@ -251,7 +254,10 @@ class Helper:
         An engine that does not answer is no error: it removes the helper by itself. Raises
         EngineError when it says that it cannot.
         """
-        for shell in self._shells.values():
+        with self._lock:
+            self._closed = True
+            shells = list(self._shells.values())
+        for shell in shells:
             shell.close()
         self._life.close()
         deadline = time.monotonic() + _REMOVAL_SECONDS

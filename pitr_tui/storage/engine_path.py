@@ -221,7 +221,8 @@ class EnginePath:
         plain = "! -name '*\n*'"
         seek = f"find {self._word} {tests} {plain} -exec {_STAT} {{}} + 2>&1"
         gone = "grep -v ': No such file or directory$'"
-        script = f"{{ [ -d {self._word} ] || ls {self._word}/; }} && {{ {seek} | {gone} || :; }}"
+        there = f"{{ [ -d {self._word} ] || ls {self._word}/; }}"  # before and after it was read
+        script = f"{there} && {{ {seek} | {gone} || :; }} && {there}"
         return [self._found(line) for line in self._run(script).splitlines()]
 
     def _found(self, line: str) -> EnginePath:

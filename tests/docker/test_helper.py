@@ -366,3 +366,12 @@ def tar_of(name: str, content: bytes) -> bytes:
 def pieces(data: bytes) -> Iterator[bytes]:
     for start in range(0, len(data), 100_000):
         yield data[start : start + 100_000]
+
+
+def test_a_closed_helper_does_not_come_back(seen: Engine, image: str) -> None:
+    helper = Helper.start(seen, image)
+    helper.shell()
+    helper.close()
+    with pytest.raises(EngineError, match="is gone"):
+        helper.shell()
+    assert not helper.exists()

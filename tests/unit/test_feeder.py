@@ -70,10 +70,12 @@ class Feed:
         wait_until(reached)
 
     def settle(self) -> None:
-        """Tick until there is nothing more to do."""
-        self.tick()
-        self.until(lambda: not self.feeder._started)
-        self.tick()
+        """Tick until there is nothing more to do; what one fetch brought may start others."""
+        busy = True
+        while busy:
+            self.until(lambda: not self.feeder._started)
+            self.tick()
+            busy = bool(self.feeder._started)
 
     def ask(self, name: str) -> str:
         """Ask for a name and give the answer, or `ready`."""
