@@ -24,6 +24,9 @@ from pitr_tui.postgres.quote import visible
 _AT_ONCE = 256 << 10
 _WAITING = 64
 _WORDS = 2000
+# Seldom, an engine under load takes no more of a long input, and says nothing. A connection that
+# ends with an error is better than one that hangs.
+_STALLED_SECONDS = 60
 
 # PostgreSQL is process 1 in its container: it adopts orphans, and takes the death of one by a
 # signal for the crash of a backend, which ends all sessions. So nothing here may outlive its
@@ -128,6 +131,7 @@ class SqlRelay:
                 closed = self._closed
             if closed:
                 end()
+            execution.stream.limit_writes(_STALLED_SECONDS)
             upward = threading.Thread(target=_carry_up, args=(client, execution), daemon=True)
             upward.start()
             try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -69,6 +70,11 @@ class Stream:
     def write(self, data: bytes) -> None:
         """Send all of `data`. Raises OSError when the connection breaks."""
         self._socket.sendall(data)
+
+    def limit_writes(self, seconds: int) -> None:
+        """From now on a write of which the engine takes nothing for so long raises OSError."""
+        limit = struct.pack("ll", seconds, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
 
     def close(self) -> None:
         """End both ways, also for a thread that waits in `read` or `write`."""
