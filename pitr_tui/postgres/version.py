@@ -216,6 +216,88 @@ class PostgresVersion:
         """`wal_status` of a replication slot: whether the server still has its WAL."""
         return self.number >= 130000
 
+    # What WAL records and catalog rows look like.
+
+    @property
+    def compressed_image_flags(self) -> int:
+        """The BKPIMAGE_ flags that mean a compressed full-page image (xlogrecord.h)."""
+        return 0x1C if self.number >= 150000 else 0x02
+
+    @property
+    def dropped_statistics_bytes(self) -> int:
+        """The size of a dropped statistics entry in a commit or abort (xl_xact_stats_item)."""
+        return 16 if self.number >= 180000 else 12
+
+    @property
+    def prepares_dropped_statistics(self) -> bool:
+        """Whether the head of a prepared transaction counts statistics to drop (twophase.c)."""
+        return self.number >= 150000
+
+    @property
+    def prepares_origin(self) -> bool:
+        """Whether that head tells from where the transaction was replicated."""
+        return self.number >= 110000
+
+    @property
+    def checkpoint_has_epoch(self) -> bool:
+        """Whether a checkpoint splits the next transaction id: epoch, 32 bits (pg_control.h)."""
+        return self.number < 120000
+
+    @property
+    def checkpoint_tells_wal_level(self) -> bool:
+        return self.number >= 170000
+
+    @property
+    def database_drop_info(self) -> int:
+        """The info bits of DROP DATABASE (XLOG_DBASE_DROP in dbcommands_xlog.h)."""
+        return 0x20 if self.number >= 150000 else 0x10
+
+    @property
+    def database_drop_counts_tablespaces(self) -> bool:
+        """One record for all tablespaces of a dropped database; before, one for each."""
+        return self.number >= 130000
+
+    @property
+    def checkpoint_time_offset(self) -> int:
+        """Where a checkpoint's time lies in its record (CheckPoint, pg_control.h).
+
+        From 12 on the next transaction id has 64 bits before it.
+        """
+        return 64 if self.number >= 120000 else 56
+
+    @property
+    def image_apply_flag(self) -> int:
+        """The BKPIMAGE_ flag of an image that recovery restores; 9.6 restores every one."""
+        if self.number >= 150000:
+            return 0x02
+        return 0x04 if self.number >= 100000 else 0
+
+    @property
+    def image_compressions(self) -> tuple[tuple[int, str], ...]:
+        """The BKPIMAGE_ flags of the ways to compress an image."""
+        if self.number >= 150000:
+            return ((0x04, "pglz"), (0x08, "lz4"), (0x10, "zstd"))
+        return ((0x02, "pglz"),)
+
+    @property
+    def prune_tells_by_flags(self) -> bool:
+        """Whether one kind of record prunes, vacuums and freezes (xl_heap_prune, from 17 on)."""
+        return self.number >= 170000
+
+    @property
+    def vacuum_has_own_record(self) -> bool:
+        """Whether HEAP2 0x20 is XLOG_HEAP2_VACUUM; before 14 it freezes, from 17 on it prunes."""
+        return 140000 <= self.number < 170000
+
+    @property
+    def hides_oids(self) -> bool:
+        """Whether a row's oid is no column but lies at the end of the row's header."""
+        return self.number < 120000
+
+    @property
+    def transaction_status_directory(self) -> str:
+        return "pg_xact" if self.number >= 100000 else "pg_clog"
+
 
 def version_of_magic(magic: int) -> str | None:
     """The major version whose WAL pages begin with `magic`, or None.

@@ -16,6 +16,7 @@ from pitr_tui.postgres.walname import WalSegment
 _LONG_HEADER = struct.Struct("<HHIQI4xQII")
 _IS_LONG = 0x0002
 _SIZES = frozenset(1 << bits for bits in range(20, 31))  # IsValidWalSegSize: 1 MB to 1 GB
+_PAGE_SIZES = frozenset(1 << bits for bits in range(10, 17))  # configure --with-wal-blocksize
 HEADER_BYTES = _LONG_HEADER.size
 
 
@@ -28,13 +29,14 @@ class SegmentHeader:
     page_lsn: Lsn
     system_identifier: int
     segment_size: int
+    page_size: int
 
     @classmethod
     def parse(cls, data: bytes) -> SegmentHeader:
         """Read the first 40 bytes of a segment. Raises PitrError when they are not WAL."""
         if len(data) < HEADER_BYTES:
             raise PitrError("this is not a WAL segment", f"it has only {len(data)} bytes")
-        magic, info, timeline, page_lsn, _, system, size, _ = _LONG_HEADER.unpack_from(data)
+        magic, info, timeline, page_lsn, _, system, size, page_size = _LONG_HEADER.unpack_from(data)
         major = version_of_magic(magic)
         if major is None or not info & _IS_LONG or not timeline:
             raise PitrError(
@@ -43,7 +45,9 @@ class SegmentHeader:
             )
         if size not in _SIZES:
             raise PitrError("this is not a WAL segment", f"it claims a segment size of {size}")
-        return cls(major, TimelineId(timeline), Lsn(page_lsn), system, size)
+        if page_size not in _PAGE_SIZES:
+            raise PitrError("this is not a WAL segment", f"it claims pages of {page_size} bytes")
+        return cls(major, TimelineId(timeline), Lsn(page_lsn), system, size, page_size)
 
     def why_not(self, segment: WalSegment, system_identifier: int, major: str) -> str | None:
         """Why this cannot be the first page of `segment` of that cluster, or None if it is.

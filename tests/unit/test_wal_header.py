@@ -17,7 +17,7 @@ THIRD = segment(3)
 def test_the_head_of_every_major_is_read(major: str) -> None:
     magic = PostgresVersion.parse(major).wal_magic
     header = SegmentHeader.parse(header_bytes(THIRD, magic=magic) + b"records")
-    assert header == SegmentHeader(major, THIRD.timeline, THIRD.start, SYSTEM, MEGABYTE)
+    assert header == SegmentHeader(major, THIRD.timeline, THIRD.start, SYSTEM, MEGABYTE, 8192)
     assert header.why_not(THIRD, SYSTEM, major) is None
 
 

@@ -1,0 +1,177 @@
+"""What one segment says by itself, without those before it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pitr_tui.errors import PitrError
+from pitr_tui.postgres.lsn import Lsn
+from pitr_tui.postgres.version import PostgresVersion
+from pitr_tui.wal.pages import Ending, Stop
+from pitr_tui.wal.record import Record
+
+FORMAT = 1  # raise it when what is packed changes its meaning
+
+# Of each transaction id: how many records, where they begin and end, how many bytes they have.
+SPAN = np.dtype(
+    [("xid", "<u4"), ("records", "<u4"), ("first", "<u8"), ("end", "<u8"), ("bytes", "<u8")]
+)
+# Of each transaction id and relation file: rows, and records of nothing but page images.
+CHANGE = np.dtype(
+    [
+        ("xid", "<u4"),
+        ("tablespace", "<u4"),
+        ("database", "<u4"),
+        ("number", "<u4"),
+        ("inserted", "<u8"),
+        ("updated", "<u8"),
+        ("hot_updated", "<u8"),
+        ("deleted", "<u8"),
+        ("images", "<u8"),
+    ]
+)
+# Records kept whole: where they begin and end in the WAL and in the bytes kept with them, and
+# `manager << 8 | info`. A commit or abort that says no more than its time has that in `time`
+# (microseconds since 2000), all others have NO_TIME there.
+NOTE = np.dtype(
+    [
+        ("lsn", "<u8"),
+        ("end", "<u8"),
+        ("time", "<i8"),
+        ("offset", "<u8"),
+        ("length", "<u4"),
+        ("xid", "<u4"),
+        ("kind", "<u4"),
+    ]
+)
+NO_TIME = np.iinfo(np.int64).min
+
+Table = NDArray[np.void]
+
+
+class Note(NamedTuple):
+    """A row of NOTE."""
+
+    lsn: int
+    end: int
+    time: int
+    offset: int
+    length: int
+    xid: int
+    kind: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Counts over some records, and those of the records that have to be read one by one."""
+
+    records: int
+    spans: Table
+    changes: Table
+    notes: Table
+    kept: bytes
+
+    def each_note(self) -> Iterator[Note]:
+        """The kept records, in the order of the WAL."""
+        for row in self.notes.tolist():
+            yield Note(*row)
+
+    def record(self, note: Note, version: PostgresVersion) -> Record:
+        data = self.kept[note.offset : note.offset + note.length]
+        return Record(version, Lsn(note.lsn), Lsn(note.end), data)
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFacts:
+    """What a segment says by itself.
+
+    `head` has the rest of a record that began in an earlier segment, without page headers,
+    and `tail` the begin of one that goes on in the next; that one starts at `tail_lsn`.
+    `first_previous` is what the first record that begins here says of the one before it;
+    `previous` is the last whole record that begins here, None if none does. `stop` tells why
+    the reading ended before the end of the segment, None when it did not.
+    """
+
+    version: PostgresVersion
+    system_identifier: int
+    segment_size: int
+    page_size: int
+    start: Lsn
+    end: Lsn
+    head: bytes
+    first_lsn: Lsn | None
+    first_previous: Lsn | None
+    previous: Lsn | None
+    tail_lsn: Lsn | None
+    tail: bytes
+    stop: Stop | None
+    tally: Tally
+
+    def pack(self) -> bytes:
+        """Bytes from which `unpack` makes the same facts."""
+        file = io.BytesIO()
+        sizes = (self.segment_size, self.page_size)
+        whole = [self.version.number, self.system_identifier, *sizes, self.start, self.end]
+        lsns = (self.first_lsn, self.first_previous, self.previous, self.tail_lsn)
+        stop = self.stop or (0, "", "")
+        numbers = np.array(
+            [FORMAT, *whole, self.tally.records, *(_packed(one) for one in lsns), int(stop[0])],
+            dtype=np.uint64,
+        )
+        tables = (self.tally.spans, self.tally.changes, self.tally.notes)
+        texts = [str(stop[1]).encode(), stop[2].encode(), self.head, self.tail, self.tally.kept]
+        for array in (numbers, *tables, *(np.frombuffer(text, np.uint8) for text in texts)):
+            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        return file.getvalue()
+
+    @classmethod
+    def unpack(cls, data: bytes) -> SegmentFacts:
+        """Raises PitrError for bytes that are not facts of this format."""
+        file = io.BytesIO(data)
+        try:
+            arrays = [np.lib.format.read_array(file, allow_pickle=False) for _ in range(9)]
+            number = [int(one) for one in arrays[0]]
+            spans, changes, notes = arrays[1:4]
+            kind, why, head, tail, kept = (array.tobytes() for array in arrays[4:])
+            if number[0] != FORMAT or (spans.dtype, changes.dtype, notes.dtype) != (
+                SPAN,
+                CHANGE,
+                NOTE,
+            ):
+                raise ValueError("another format")
+            first, first_previous, previous, tail_lsn = map(_unpacked, number[8:12])
+            stop = Stop(Lsn(number[12]), Ending(kind.decode()), why.decode()) if kind else None
+            return cls(
+                PostgresVersion(number[1]),
+                number[2],
+                number[3],
+                number[4],
+                Lsn(number[5]),
+                Lsn(number[6]),
+                head,
+                first,
+                first_previous,
+                previous,
+                tail_lsn,
+                tail,
+                stop,
+                Tally(number[7], spans, changes, notes, kept),
+            )
+        except (ValueError, IndexError, EOFError, OSError) as error:
+            raise PitrError("what was read of a segment before cannot be used", str(error)) from (
+                error
+            )
+
+
+def _packed(lsn: Lsn | None) -> int:
+    return 0 if lsn is None else int(lsn) + 1
+
+
+def _unpacked(number: int) -> Lsn | None:
+    return Lsn(number - 1) if number else None
