@@ -73,3 +73,11 @@ def state_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory = tmp_path / "state"
     monkeypatch.setenv("PITR_STATE_DIR", str(directory))
     return directory
+
+
+@pytest.fixture(autouse=True)
+def cache_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give each test its own directory for what is kept of archives. It is not created."""
+    directory = tmp_path / "cache"
+    monkeypatch.setenv("PITR_CACHE_DIR", str(directory))
+    return directory

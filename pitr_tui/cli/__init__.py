@@ -76,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _archive(commands)
     _backup(commands)
+    _wal(commands)
     _restore(commands)
     _containers(commands)
     _cleanup(commands)
@@ -192,6 +193,46 @@ def _backup(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     container.add_argument(
         "--image", metavar="I", help="what to read volumes with (a PostgreSQL container's image)"
     )
+
+
+def _wal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = commands.add_parser("wal", help="see what the WAL in an archive says")
+    actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
+    coverage = actions.add_parser(
+        "coverage", help="timelines, gaps, and from where to where one can recover"
+    )
+    coverage.add_argument("--backups", metavar="PLACE", help="where base backups are kept")
+    coverage.set_defaults(command=_run("wal", "coverage"))
+    transactions = actions.add_parser(
+        "transactions", help="every transaction: when it ended and which rows it changed"
+    )
+    transactions.add_argument(
+        "--relation", metavar="NAME", help="only those that touched this table, or file number"
+    )
+    transactions.add_argument(
+        "--min-rows", type=int, metavar="N", help="only those that changed as many rows"
+    )
+    transactions.set_defaults(command=_run("transactions", "transactions"))
+    suspects = actions.add_parser(
+        "suspects", help="the transactions that look harmful, the worst first"
+    )
+    suspects.add_argument(
+        "--limit", type=int, default=20, metavar="N", help="how many are shown to people (20)"
+    )
+    suspects.set_defaults(command=_run("suspects", "suspects"))
+    for parser in (transactions, suspects):
+        parser.add_argument("--backup", metavar="B", help="a base backup, which tells names")
+        parser.add_argument("--from", dest="first", metavar="T|LSN", help="a time or WAL position")
+        parser.add_argument("--to", dest="last", metavar="T|LSN", help="a time or WAL position")
+        parser.add_argument("--timeline", metavar="N", help="the branch to follow (the newest)")
+    for parser in (coverage, transactions, suspects):
+        parser.add_argument("archive", metavar="ARCHIVE", help=PLACE_HELP)
+        parser.add_argument("--zone", metavar="NAME", help="the zone to show times in (UTC)")
+        container = add_container_options(parser)
+        container.add_argument(
+            "--image", metavar="I", help="what to read volumes with (a PostgreSQL container's)"
+        )
+        _json(parser)
 
 
 def _restore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

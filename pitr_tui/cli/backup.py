@@ -9,9 +9,9 @@ from pathlib import Path
 
 from pitr_tui.cli.connection import primary_of, server_of
 from pitr_tui.cli.output import Output
-from pitr_tui.cli.places import engine_of, read_place
+from pitr_tui.cli.places import read_with_any_image
 from pitr_tui.cli.signals import cancelling
-from pitr_tui.errors import RefusedError, UsageError
+from pitr_tui.errors import UsageError
 from pitr_tui.recovery.backup import (
     BackupOrder,
     Compression,
@@ -24,8 +24,7 @@ from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BackupFormat, BrokenBackup, list_backups
 from pitr_tui.servers.container_server import ContainerServer
 from pitr_tui.storage.engine_path import EnginePath
-from pitr_tui.storage.location import EngineLocation, engine_location
-from pitr_tui.storage.path import ReadPath
+from pitr_tui.storage.location import engine_location
 from pitr_tui.wording import size_text
 
 
@@ -113,8 +112,10 @@ def _taken(backup: Backup, output: Output, more: dict[str, object]) -> None:
 
 def listing(parsed: argparse.Namespace, output: Output) -> int:
     """Show every backup of a place, and why one cannot be used."""
-    archive = WalArchive(_read(parsed, str(parsed.archive))) if parsed.archive else None
-    found = list_backups(_read(parsed, parsed.directory), archive)
+    archive = (
+        WalArchive(read_with_any_image(parsed, str(parsed.archive))) if parsed.archive else None
+    )
+    found = list_backups(read_with_any_image(parsed, parsed.directory), archive)
     for one in found:
         if isinstance(one, BrokenBackup):
             output.fact(
@@ -139,27 +140,6 @@ def listing(parsed: argparse.Namespace, output: Output) -> int:
     if not found:
         output.say(f"There is no base backup in {parsed.directory}.")
     return 0
-
-
-def _read(parsed: argparse.Namespace, text: str) -> ReadPath:
-    """A place to read; what lies behind the engine is read with an image that is there anyway."""
-    location = engine_location(text)
-    if location is not None and not (parsed.image or parsed.docker or parsed.compose):
-        parsed.image = _any_image(parsed, location)
-    return read_place(parsed, text)
-
-
-def _any_image(parsed: argparse.Namespace, location: EngineLocation) -> str:
-    """The image of one of the engine's PostgreSQL containers. Raises RefusedError without one."""
-    from pitr_tui.containers.found import find_postgres
-
-    for container in find_postgres(engine_of(parsed)):
-        return container.image_id
-    raise RefusedError(
-        f"there is no image to read {location} with",
-        "the engine has no PostgreSQL container whose image could be taken",
-        "name one with --image; any with a shell will do",
-    )
 
 
 def _described(backup: Backup) -> dict[str, object]:

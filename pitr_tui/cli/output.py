@@ -35,6 +35,11 @@ class Output:
         if self.as_json:
             print(json.dumps(data, default=str), flush=True)
 
+    def json_line(self, text: str) -> None:
+        """A fact that is JSON already; of many such lines not each is sent on its own."""
+        if self.as_json:
+            sys.stdout.write(text + "\n")
+
     def progress(self, name: str, done: int, total: int, unit: str = "row") -> None:
         """A line that is written over, on a terminal only."""
         if not self._live or time.monotonic() - self._shown < _REFRESH_SECONDS:

@@ -7,8 +7,7 @@ import atexit
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pitr_tui.cli.connection import compose_service, server_of
-from pitr_tui.errors import UsageError
+from pitr_tui.errors import RefusedError, UsageError
 from pitr_tui.storage.location import EngineLocation, engine_location
 from pitr_tui.storage.path import ReadPath
 
@@ -28,8 +27,31 @@ def read_place(parsed: argparse.Namespace, text: str) -> ReadPath:
     return path
 
 
+def read_with_any_image(parsed: argparse.Namespace, text: str) -> ReadPath:
+    """The same; what lies behind the engine is read with an image that is there anyway."""
+    location = engine_location(text)
+    if location is not None and not (parsed.image or parsed.docker or parsed.compose):
+        parsed.image = _any_image(parsed, location)
+    return read_place(parsed, text)
+
+
+def _any_image(parsed: argparse.Namespace, location: EngineLocation) -> str:
+    """The image of one of the engine's PostgreSQL containers. Raises RefusedError without one."""
+    from pitr_tui.containers.found import find_postgres
+
+    for container in find_postgres(engine_of(parsed)):
+        return container.image_id
+    raise RefusedError(
+        f"there is no image to read {location} with",
+        "the engine has no PostgreSQL container whose image could be taken",
+        "name one with --image; any with a shell will do",
+    )
+
+
 def engine_of(parsed: argparse.Namespace) -> Engine:
     """The engine of this command, the same one each time. Raises EngineError."""
+    from pitr_tui.cli.connection import server_of
+
     server = server_of(parsed) if getattr(parsed, "docker", None) else None
     known: Engine | None = server.engine if server else getattr(parsed, "engine", None)
     if known is None:
@@ -45,6 +67,8 @@ def image_of(parsed: argparse.Namespace, wanted_for: EngineLocation) -> str:
 
     Raises UsageError when none was.
     """
+    from pitr_tui.cli.connection import compose_service, server_of
+
     if parsed.image:
         return str(parsed.image)
     if getattr(parsed, "docker", None) and (server := server_of(parsed)):

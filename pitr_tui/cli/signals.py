@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from pitr_tui.errors import CancelledError
 
 _TAKEN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -54,3 +56,16 @@ def cancelling(cancel: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def cancellable() -> Iterator[Callable[[], None]]:
+    """While this lasts, an interrupt makes the `check` that it gives raise."""
+    cancel = threading.Event()
+
+    def check() -> None:
+        if cancel.is_set():
+            raise CancelledError
+
+    with cancelling(cancel):
+        yield check

@@ -266,11 +266,14 @@ class PostgresVersion:
         return 64 if self.number >= 120000 else 56
 
     @property
+    def marks_images_to_restore(self) -> bool:
+        """Whether images tell apart whether recovery restores them; before, it always does."""
+        return self.number >= 100000
+
+    @property
     def image_apply_flag(self) -> int:
-        """The BKPIMAGE_ flag of an image that recovery restores; 9.6 restores every one."""
-        if self.number >= 150000:
-            return 0x02
-        return 0x04 if self.number >= 100000 else 0
+        """The BKPIMAGE_ flag of an image that recovery restores."""
+        return 0x02 if self.number >= 150000 else 0x04
 
     @property
     def image_compressions(self) -> tuple[tuple[int, str], ...]:
@@ -286,13 +289,11 @@ class PostgresVersion:
 
     @property
     def vacuum_has_own_record(self) -> bool:
-        """Whether HEAP2 0x20 is XLOG_HEAP2_VACUUM; before 14 it freezes, from 17 on it prunes."""
-        return 140000 <= self.number < 170000
+        """Whether HEAP2 0x20 is XLOG_HEAP2_VACUUM, as long as pruning does not tell by flags.
 
-    @property
-    def hides_oids(self) -> bool:
-        """Whether a row's oid is no column but lies at the end of the row's header."""
-        return self.number < 120000
+        Before 14 it freezes.
+        """
+        return self.number >= 140000
 
     @property
     def transaction_status_directory(self) -> str:

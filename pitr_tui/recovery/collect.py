@@ -23,9 +23,10 @@ from pitr_tui.postgres.walname import (
     is_partial,
     is_segment,
 )
-from pitr_tui.repositories.archive import WalArchive, WalRange
+from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.storage.path import WritePath
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
+from pitr_tui.wal.ranges import WalRange
 
 _PARTIAL = ".partial"
 _DRAFT = ".part"

@@ -10,36 +10,17 @@ from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.label import BackupLabel
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.timeline import TimelineHistory
-from pitr_tui.postgres.walname import (
-    WalSegment,
-    history_timeline,
-    is_archive_file,
-    is_backup_history,
-    is_partial,
-    is_segment,
-)
+from pitr_tui.postgres.walname import WalSegment, history_timeline, is_segment
+from pitr_tui.repositories.archive_names import PARTIAL, ArchiveNames, read_names
 from pitr_tui.storage.compression import SUFFIXES, open_plain, plain_name, read_errors, read_plain
 from pitr_tui.storage.path import ReadPath, WritePath, copy_within, first_of
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
+from pitr_tui.wal.ranges import WalRange
 
-_SUBDIRECTORY = re.compile(r"[0-9A-F]{8}(?:[0-9A-F]{8})?")
 # Files beside a segment that do not hold it: unfinished ones and a backup's history.
 _NOT_THE_SEGMENT = re.compile(r"(partial|part|tmp|pitr|[0-9A-F]{8}\.backup)(\..*)?")
-_PARTIAL = ".partial"
 _CHUNK = 1 << 20
 _SMALL_FILE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class WalRange:
-    """Segments of one timeline without a gap between them, both ends included."""
-
-    first: WalSegment
-    last: WalSegment
-
-    @property
-    def count(self) -> int:
-        return self.last.number - self.first.number + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,16 +69,15 @@ class WalArchive:
 
     def listing(self) -> ArchiveListing:
         """Read the names. Raises PitrError when the directory cannot be read."""
-        names = self._names()
-        whole = sorted(name for name in names if is_segment(name))
-        begun = {name.removesuffix(_PARTIAL) for name in names if is_partial(name)}
-        partial = sorted(begun.difference(whole))
+        names = self.names()
+        whole, partial = sorted(names.segments), sorted(names.partial)
         size = self._segment_size(whole or partial)
+        histories = map(history_timeline, names.histories)
         return ArchiveListing(
             segments=tuple(WalSegment.parse(name, size) for name in whole),
             partial=tuple(WalSegment.parse(name, size) for name in partial),
-            histories=tuple(sorted(t for t in map(history_timeline, names) if t is not None)),
-            backup_histories=tuple(sorted(name for name in names if is_backup_history(name))),
+            histories=tuple(sorted(t for t in histories if t is not None)),
+            backup_histories=tuple(sorted(names.backup_histories)),
             segment_size=size,
         )
 
@@ -114,7 +94,7 @@ class WalArchive:
         try:
             path = first_of(
                 [place / f"{name}{end}" for place in places for end in SUFFIXES]
-                + [self.directory / f"{name}{_PARTIAL}"] * is_segment(name)
+                + [self.directory / f"{name}{PARTIAL}"] * is_segment(name)
             )
         except OSError as error:
             raise self._unreadable(error) from error
@@ -196,23 +176,12 @@ class WalArchive:
         """The directories in which a file of this name is looked for."""
         return self.directory, self.directory / name[:8], self.directory / name[:16]
 
-    def _names(self) -> set[str]:
-        """The plain names of what `find` would find. Raises PitrError if that cannot be read."""
-        places, names = [self.directory], set()
+    def names(self) -> ArchiveNames:
+        """What is there by name, without a look into any file. Raises PitrError."""
         try:
-            while places:
-                place = places.pop()
-                for path in place.iterdir():
-                    plain = plain_name(path.name)
-                    if is_partial(path.name) and place != self.directory:
-                        continue
-                    if is_archive_file(plain) and place in self._places(plain):
-                        names.add(path.name if is_partial(plain) else plain)
-                    elif _SUBDIRECTORY.fullmatch(path.name) and path.is_dir():
-                        places.append(path)
+            return read_names(self.directory)
         except OSError as error:
             raise self._unreadable(error) from error
-        return names
 
     def _require_readable(self) -> None:
         try:

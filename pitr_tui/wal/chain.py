@@ -98,7 +98,8 @@ def follow(stretch: Stretch, first: int, previous: Lsn | None, continued: Number
     words = stretch.words
     places = _candidates(stretch, first)
     if not places.size:  # less than a header: the rest of it comes with the next pages
-        return Found(_no_records(), first if words.size > first else None)
+        stop = _stop_at(stretch, first, previous)
+        return Found(_no_records(), first if first < words.size and stop is None else None, stop)
     heads = words[places]
     records = Records(places, stretch.lsns(places), heads, (heads & _LOW_32).astype(np.int64))
     records, where = _chain(records, words[places + 1], previous)
@@ -109,7 +110,7 @@ def follow(stretch: Stretch, first: int, previous: Lsn | None, continued: Number
     broken = _broken_page(stretch, records, continued)
     if broken is not None:
         count, stop = broken
-        records, switch = records.first(count), False
+        where, records, switch = words.size, records.first(count), False
     rest = where if stop is None and where < words.size else None
     if records.places.size and where > words.size:
         rest = int(records.places[-1]) if stop is None else None
@@ -166,7 +167,7 @@ def _chain(candidates: Records, previous_lsns: Words, previous: Lsn | None) -> t
 def _stop_at(stretch: Stretch, where: int, previous: Lsn | None) -> Stop | None:
     """Why no record begins at a place where one should, None if too little of it is there."""
     words = stretch.words
-    if where + 1 >= words.size:
+    if where >= words.size:
         return None
     lsn = Lsn(int(stretch.lsns(np.array([where]))[0]))
     length = int(words[where] & _LOW_32)
@@ -174,6 +175,8 @@ def _stop_at(stretch: Stretch, where: int, previous: Lsn | None) -> Stop | None:
         return Stop(lsn, Ending.UNWRITTEN, "no record was written here")
     if length < _HEADER_BYTES:
         return Stop(lsn, Ending.DAMAGED, f"a record cannot have {length} bytes")
+    if where + 1 == words.size:
+        return None
     why = f"the record says that {Lsn(int(words[where + 1]))} comes before it"
     return Stop(lsn, Ending.DAMAGED, why + (f", and {previous} does" if previous else ""))
 

@@ -5,7 +5,7 @@ Source: src/include/access/heapam_xlog.h (record kinds), src/include/access/xlog
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.wal.chain import Records, Stretch
-from pitr_tui.wal.facts import CHANGE, NO_TIME, NOTE, SPAN, Table, Tally
+from pitr_tui.wal.facts import CHANGE, NO_TIME, NOTE, PLACE, SPAN, Table, Tally
 from pitr_tui.wal.pages import WORD, Numbers, Words
 from pitr_tui.wal.record import Manager
 
@@ -22,7 +22,9 @@ _LOW_32 = np.uint64(0xFFFFFFFF)
 _32 = np.uint64(32)
 _HEADER_BYTES = 24
 _MAX_BLOCK_ID = 32
-_HAS_IMAGE, _HAS_HOLE = 0x10, 0x01
+_LEAST_WITH_BLOCK = 44  # a header, a block's with its relation and number
+_HAS_IMAGE, _HAS_HOLE, _SAME_RELATION = 0x10, 0x01, 0x80
+_MOST_HEADERS = 8  # far more than an insert of many has before its main data
 _SHORT_DATA, _ORIGIN, _TOP_XID = 255, 253, 252
 _MOST_ROWS = 8191  # more tuples than any page can hold
 
@@ -34,7 +36,6 @@ _COUNTED = ("inserted", "updated", "hot_updated", "deleted", "images")
 # Managers all of whose records are kept; of XLOG all but those that only allocate or copy.
 _KEPT_MANAGERS = (
     Manager.TRANSACTION,
-    Manager.STORAGE,
     Manager.DATABASE,
     Manager.TABLESPACE,
     Manager.RELMAP,
@@ -69,12 +70,16 @@ _KINDS = _lookup_table()
 Grouping: TypeAlias = Callable[[Table], Table]
 
 
+def as_array(watched: Iterable[int]) -> NDArray[np.uint64]:
+    """File numbers as `Counter` takes them."""
+    return np.array(sorted(watched), dtype=np.uint64)
+
+
 @dataclass(slots=True)
 class Counter:
     """Adds up the records of one stretch after the other.
 
-    `watched` are relation files, database << 32 | number with 0 for the shared ones, whose
-    records are kept too.
+    `watched` are file numbers, in whatever database, whose records are kept too.
     """
 
     version: PostgresVersion
@@ -96,13 +101,15 @@ class Counter:
         self._spans.append(_spans(stretch, records, xids))
         kept = (kinds & _IS_KEPT) != 0
         located = np.flatnonzero(kinds & _HAS_BLOCK)
+        located = located[records.lengths[located] >= _LEAST_WITH_BLOCK]
         if located.size:
             located, spaces, files = _locators(stretch, places, located, self.version)
+        if located.size:
             effects = kinds[located] & np.uint8(_EFFECT)
             counts = _row_counts(stretch, records, located, effects, self.version)
             self._changes.append(_changes(xids[located], spaces, files, effects, counts))
             if self.watched.size:
-                kept[located[np.isin(files, self.watched)]] = True
+                kept[located[np.isin(files & _LOW_32, self.watched)]] = True
         self._keep(stretch, records, np.flatnonzero(kept))
 
     def result(self) -> Tally:
@@ -218,10 +225,16 @@ def _row_counts(
     starts = records.places[which[many]] * WORD
     ends = starts + records.lengths[which[many]]
     heads = starts + _HEADER_BYTES
-    at = heads + _locator_offsets(octets, heads, version) + 16  # locator and block number
-    for _ in range(2):  # who began the record, when it is not this server, and the top xid
-        kind = octets[np.minimum(at, ends - 1)]
-        at = at + np.where(kind == _ORIGIN, 3, np.where(kind == _TOP_XID, 5, 0))
+    at, behind = heads, heads
+    for _ in range(_MOST_HEADERS):  # blocks; who began the record elsewhere; the top xid
+        at = np.minimum(behind, ends - 12)
+        kind = octets[at]
+        same = np.where(octets[at + 1] & _SAME_RELATION, 0, 12)
+        block = _locator_offsets(octets, at, version) + same + 4
+        step = np.where(kind <= _MAX_BLOCK_ID, block, 0)
+        behind = at + np.where(kind == _ORIGIN, 3, np.where(kind == _TOP_XID, 5, step))
+        if (behind == at).all():
+            break
     at = np.minimum(at, ends - 5)
     long_length = octets[at[:, None] + np.arange(1, 5)].view("<u4").ravel()
     lengths = np.where(octets[at] == _SHORT_DATA, octets[at + 1], long_length).astype(np.int64)
@@ -241,10 +254,12 @@ def _changes(
     totals = sums[np.append(first[1:], xids.size)] - sums[first]
     effect = effects[first]
     table = np.zeros(first.size, CHANGE)
-    table["xid"], table["tablespace"] = xids[first], spaces[first]
-    table["database"], table["number"] = files[first] >> _32, files[first] & _LOW_32
+    table["xid"], place = xids[first], table["place"]
+    place["tablespace"] = spaces[first]
+    place["database"], place["number"] = files[first] >> _32, files[first] & _LOW_32
     for code, column in enumerate(_COUNTED):
         table[column] = np.where(effect == code, totals, 0)
+    table["updated"] += table["hot_updated"]
     counted: Table = table[(effect != _NOTHING) & (table["xid"] != 0)]
     return counted
 
@@ -276,10 +291,15 @@ def _grouped_spans(table: Table) -> Table:
 
 def _grouped_changes(table: Table) -> Table:
     """One row for each transaction id and relation file, ordered by the former."""
-    keys = [table[name] for name in ("number", "database", "tablespace", "xid")]
-    table = table[np.lexsort(keys)]
-    first = _run_starts(*(table[name] for name in ("xid", "tablespace", "database", "number")))
-    grouped = table[first]
+    place = table["place"]
+    key = table["xid"].astype(np.uint64) << _32 | place["number"]
+    order = np.argsort(key, kind="stable")
+    found, keys = table[order], key[order]
+    mixed = found["place"][1:] != found["place"][:-1]
+    if (mixed & (keys[1:] == keys[:-1])).any():  # files of one number in several databases
+        found = table[np.lexsort([place["tablespace"], place["database"], key])]
+    first = _run_starts(found["xid"], *(found["place"][name] for name in PLACE.names or ()))
+    grouped = found[first]
     for column in _COUNTED:
-        grouped[column] = np.add.reduceat(table[column], first)
+        grouped[column] = np.add.reduceat(found[column], first)
     return grouped

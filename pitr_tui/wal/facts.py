@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,19 +16,19 @@ from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.wal.pages import Ending, Stop
 from pitr_tui.wal.record import Record
 
-FORMAT = 1  # raise it when what is packed changes its meaning
+FORMAT = 2  # raise it when what is packed changes its meaning
 
 # Of each transaction id: how many records, where they begin and end, how many bytes they have.
 SPAN = np.dtype(
     [("xid", "<u4"), ("records", "<u4"), ("first", "<u8"), ("end", "<u8"), ("bytes", "<u8")]
 )
-# Of each transaction id and relation file: rows, and records of nothing but page images.
+# Of each transaction id and relation file (oids of tablespace and database, file number): rows,
+# HOT updates counted among the updates too, and records of nothing but page images.
+PLACE = np.dtype([("tablespace", "<u4"), ("database", "<u4"), ("number", "<u4")])
 CHANGE = np.dtype(
     [
         ("xid", "<u4"),
-        ("tablespace", "<u4"),
-        ("database", "<u4"),
-        ("number", "<u4"),
+        ("place", PLACE),
         ("inserted", "<u8"),
         ("updated", "<u8"),
         ("hot_updated", "<u8"),
@@ -51,6 +51,9 @@ NOTE = np.dtype(
     ]
 )
 NO_TIME = np.iinfo(np.int64).min
+
+# Numbers and positions of SegmentFacts, then the lengths of the eight parts behind them.
+_HEAD = struct.Struct("<21Q")
 
 Table = NDArray[np.void]
 
@@ -115,55 +118,70 @@ class SegmentFacts:
 
     def pack(self) -> bytes:
         """Bytes from which `unpack` makes the same facts."""
-        file = io.BytesIO()
-        sizes = (self.segment_size, self.page_size)
-        whole = [self.version.number, self.system_identifier, *sizes, self.start, self.end]
         lsns = (self.first_lsn, self.first_previous, self.previous, self.tail_lsn)
-        stop = self.stop or (0, "", "")
-        numbers = np.array(
-            [FORMAT, *whole, self.tally.records, *(_packed(one) for one in lsns), int(stop[0])],
-            dtype=np.uint64,
+        stop = self.stop or Stop(Lsn(0), Ending.CUT, "")
+        parts = (
+            self.tally.spans.tobytes(),
+            self.tally.changes.tobytes(),
+            self.tally.notes.tobytes(),
+            self.tally.kept,
+            self.head,
+            self.tail,
+            str(stop.kind).encode() if self.stop else b"",
+            stop.why.encode(),
         )
-        tables = (self.tally.spans, self.tally.changes, self.tally.notes)
-        texts = [str(stop[1]).encode(), stop[2].encode(), self.head, self.tail, self.tally.kept]
-        for array in (numbers, *tables, *(np.frombuffer(text, np.uint8) for text in texts)):
-            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-        return file.getvalue()
+        head = _HEAD.pack(
+            FORMAT,
+            self.version.number,
+            self.system_identifier,
+            self.segment_size,
+            self.page_size,
+            self.start,
+            self.end,
+            *(_packed(one) for one in lsns),
+            stop.lsn,
+            self.tally.records,
+            *map(len, parts),
+        )
+        return b"".join((head, *parts))
 
     @classmethod
     def unpack(cls, data: bytes) -> SegmentFacts:
         """Raises PitrError for bytes that are not facts of this format."""
-        file = io.BytesIO(data)
         try:
-            arrays = [np.lib.format.read_array(file, allow_pickle=False) for _ in range(9)]
-            number = [int(one) for one in arrays[0]]
-            spans, changes, notes = arrays[1:4]
-            kind, why, head, tail, kept = (array.tobytes() for array in arrays[4:])
-            if number[0] != FORMAT or (spans.dtype, changes.dtype, notes.dtype) != (
-                SPAN,
-                CHANGE,
-                NOTE,
-            ):
-                raise ValueError("another format")
-            first, first_previous, previous, tail_lsn = map(_unpacked, number[8:12])
-            stop = Stop(Lsn(number[12]), Ending(kind.decode()), why.decode()) if kind else None
+            form, version, system, segment_size, page_size, *more = _HEAD.unpack_from(data)
+            start, end, first, first_previous, previous, tail_lsn, stop_lsn, records = more[:8]
+            parts, at = [], _HEAD.size
+            for length in more[8:]:
+                parts.append(data[at : at + length])
+                at += length
+            if form != FORMAT or at != len(data):
+                raise ValueError("it has another format, or another length")
+            spans, changes, notes, kept, head, tail, kind, why = parts
+            stop = Stop(Lsn(stop_lsn), Ending(kind.decode()), why.decode()) if kind else None
             return cls(
-                PostgresVersion(number[1]),
-                number[2],
-                number[3],
-                number[4],
-                Lsn(number[5]),
-                Lsn(number[6]),
+                PostgresVersion(version),
+                system,
+                segment_size,
+                page_size,
+                Lsn(start),
+                Lsn(end),
                 head,
-                first,
-                first_previous,
-                previous,
-                tail_lsn,
+                _unpacked(first),
+                _unpacked(first_previous),
+                _unpacked(previous),
+                _unpacked(tail_lsn),
                 tail,
                 stop,
-                Tally(number[7], spans, changes, notes, kept),
+                Tally(
+                    records,
+                    np.frombuffer(spans, SPAN),
+                    np.frombuffer(changes, CHANGE),
+                    np.frombuffer(notes, NOTE),
+                    kept,
+                ),
             )
-        except (ValueError, IndexError, EOFError, OSError) as error:
+        except (ValueError, struct.error) as error:
             raise PitrError("what was read of a segment before cannot be used", str(error)) from (
                 error
             )

@@ -39,6 +39,7 @@ class Seam:
     expected: Lsn | None = None  # where the next segment begins
     begun: bytes = b""
     begun_lsn: Lsn | None = None
+    lost: str = ""  # why the segments before the next one are not given
     _stop: Stop | None = field(default=None)
 
     def join(self, facts: SegmentFacts) -> tuple[Unread | None, Tally | None]:
@@ -57,6 +58,8 @@ class Seam:
         """Why there is no more, once all segments were read."""
         if self._stop is not None:
             return Unread(self._stop.lsn, None, self._stop.kind, self._stop.why)
+        if self.lost and self.expected is not None:
+            return Unread(self.begun_lsn or self.expected, None, Ending.CUT, self.lost)
         if self.begun_lsn is not None:
             why = "the record that begins here ends in a segment that is not there"
             return Unread(self.begun_lsn, None, Ending.CUT, why)
@@ -69,7 +72,7 @@ class Seam:
             unread = Unread(self._stop.lsn, where, self._stop.kind, self._stop.why)
         elif self.expected not in (None, facts.start):
             begin = self.begun_lsn or self.expected or facts.start
-            unread = Unread(begin, where, Ending.CUT, "there are segments missing")
+            unread = Unread(begin, where, Ending.CUT, self.lost or "there are segments missing")
         else:
             return None
         self.previous, self.begun, self.begun_lsn = None, b"", None
@@ -110,6 +113,7 @@ class Seam:
 
     def _go_on(self, facts: SegmentFacts) -> None:
         """Remember how this segment ends."""
+        self.lost = ""
         self.expected = facts.start + facts.segment_size
         self._stop = facts.stop
         if facts.tail_lsn is not None:

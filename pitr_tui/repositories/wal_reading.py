@@ -1,0 +1,195 @@
+"""An archive's WAL read from one end of a timeline's history to the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.postgres.lsn import Lsn, TimelineId
+from pitr_tui.postgres.timeline import TimelineHistory
+from pitr_tui.postgres.version import PostgresVersion
+from pitr_tui.postgres.walname import WalSegment
+from pitr_tui.repositories.archive import WalArchive
+from pitr_tui.repositories.index_cache import Variant
+from pitr_tui.repositories.segment_facts import read_packed
+from pitr_tui.repositories.wal_facts import Means, facts_in_order
+from pitr_tui.repositories.wal_index import Told, WalIndex
+from pitr_tui.wal.catalog import Catalog
+from pitr_tui.wal.columns import as_array
+from pitr_tui.wal.facts import FORMAT, SegmentFacts
+from pitr_tui.wal.first_time import NO_TIME
+from pitr_tui.wal.holdings import Holdings
+from pitr_tui.wal.names import NameBook
+from pitr_tui.wal.seam import Seam
+from pitr_tui.wal.transactions import Assembler, Item
+
+if TYPE_CHECKING:
+    from pitr_tui.repositories.backups import Backup
+
+
+@dataclass(slots=True)
+class WalReading:
+    """What is needed to read an archive's WAL along one timeline and to name what it changes.
+
+    While `items` runs, `names` knows what was so at the item that it gave last.
+    """
+
+    archive: WalArchive
+    known: Holdings
+    history: TimelineHistory
+    catalog: Catalog
+    means: Means
+    start: Lsn | None = None  # where the backup's recovery begins
+    told: Told = lambda done, total: None
+    remarks: tuple[str, ...] = ()
+    names: NameBook = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = NameBook(self.catalog)
+
+    def items(self, first: int | None = None) -> Iterator[Item]:
+        """Everything from the backup's begin, or the segment number `first`, to the end.
+
+        Raises PitrError when the archive itself cannot be read.
+        """
+        way, at = self._way(first), 0
+
+        def read_again(since: Lsn) -> Iterator[SegmentFacts]:
+            again = [one for one in way[: at + 1] if one.end > since]
+            for _, result in self._facts(again):
+                if not isinstance(result, PitrError):
+                    yield SegmentFacts.unpack(result)
+
+        seam = Seam(as_array(self.catalog.watched))
+        assembler = Assembler(self.history, self.catalog, seam, read_again)
+        while at < len(way):
+            watched = self.catalog.watched
+            for segment, result in self._facts(way[at:]):
+                yield from self._add(assembler, segment, result)
+                at += 1
+                self.told(at, len(way))
+                if self.catalog.watched is not watched:
+                    break  # what comes is read with those that are watched now
+        yield from assembler.finish()
+
+    def number_before(self, time: int) -> int | None:
+        """The last segment that begins with a time (microseconds since 2000) before this one."""
+        found: int | None = None
+        for number in self._numbers():
+            held = self.known.held[self.known.needed(self.history, number)]
+            at = int(np.searchsorted(held.numbers, number))
+            seen = int(held.heads["time"][at])
+            if seen == NO_TIME:
+                continue
+            if seen > time:
+                break
+            found = number
+        return found
+
+    @property
+    def left_out(self) -> list[tuple[TimelineId, int]]:
+        """Timelines with segments that are not on the way, and how many."""
+        counts: dict[TimelineId, int] = {}
+        for timeline, held in self.known.held.items():
+            for number in held.numbers.tolist():
+                if self.known.needed(self.history, number) != timeline:
+                    counts[timeline] = counts.get(timeline, 0) + 1
+        return sorted(counts.items())
+
+    def _numbers(self) -> list[int]:
+        """The numbers of the segments that are there, on the way of the history."""
+        found = [
+            number
+            for timeline in self.history.lineage
+            if (held := self.known.held.get(timeline)) is not None
+            for number in held.numbers.tolist()
+            if self.known.needed(self.history, number) == timeline
+        ]
+        return sorted(found)
+
+    def _way(self, first: int | None) -> list[WalSegment]:
+        if first is None and self.start is not None:
+            first = self.known.number_at(self.start)
+        numbers = [one for one in self._numbers() if first is None or one >= first]
+        return [
+            self.known.segment(self.known.needed(self.history, number), number)
+            for number in numbers
+        ]
+
+    def _add(
+        self, assembler: Assembler, segment: WalSegment, result: bytes | PitrError
+    ) -> Iterator[Item]:
+        if isinstance(result, PitrError):
+            assembler.seam.lost = ": ".join(filter(None, (result.what, result.why)))
+            return
+        if assembler.seam.expected is not None:
+            self._explain_gap(assembler.seam, segment)
+        yield from assembler.add(SegmentFacts.unpack(result))
+
+    def _facts(self, way: list[WalSegment]) -> Iterator[tuple[WalSegment, bytes | PitrError]]:
+        watched = tuple(sorted(self.catalog.watched))
+        variant = Variant("facts", FORMAT, ",".join(map(str, watched)))
+        read = partial(read_packed, watched=watched)
+        return facts_in_order(self.archive, way, variant, read, self.means)
+
+    def _explain_gap(self, seam: Seam, segment: WalSegment) -> None:
+        """Say of a missing segment what is known of it."""
+        number = self.known.number_at(seam.expected or Lsn(0))
+        if number < segment.number and not seam.lost:
+            timeline = self.known.needed(self.history, number)
+            seam.lost = self.known.why_not(self.known.segment(timeline, number))
+
+
+def open_reading(
+    archive: WalArchive,
+    means: Means,
+    backup: Backup | None = None,
+    timeline: TimelineId | None = None,
+    told: Told = lambda done, total: None,
+) -> WalReading:
+    """Look at an archive, and at the names in a backup, and choose the timeline to follow.
+
+    That is the newest one, with a backup the newest that leads on from it. Raises PitrError
+    when the archive or the backup cannot be read, RefusedError when the two do not fit.
+    """
+    if means.cache is None:
+        raise ValueError("a reading needs a cache")
+    survey = WalIndex(archive, means.cache, means.check, told).survey()
+    known = survey.holdings(backup.system_identifier if backup else None)
+    history = _followed(known, backup, timeline, archive)
+    remarks = survey.remarks
+    if backup is not None:
+        from pitr_tui.repositories.backup_catalog import read_catalog
+
+        named = read_catalog(backup)
+        catalog, remarks = named.catalog, (*remarks, *named.remarks)
+    else:
+        catalog = Catalog(PostgresVersion.parse(known.cluster.major or "18"))
+    start = backup.label.start_lsn if backup else None
+    return WalReading(archive, known, history, catalog, means, start, told, remarks)
+
+
+def _followed(
+    known: Holdings, backup: Backup | None, timeline: TimelineId | None, archive: WalArchive
+) -> TimelineHistory:
+    if not known.held:
+        whose = "of the backup's cluster " if backup else ""
+        raise RefusedError(
+            f"there is no WAL {whose}to read in {archive.directory}",
+            "no file there is a segment that can be used",
+            "`pitr wal coverage ARCHIVE` tells what is there",
+        )
+    if timeline is not None:
+        if timeline not in known.timelines:
+            raise RefusedError(f"there is nothing of timeline {timeline} in {archive.directory}")
+        return known.history(timeline)
+    for one in reversed(known.timelines):
+        history = known.history(one)
+        if backup is None or history.contains(backup.label.timeline, backup.label.start_lsn):
+            return history
+    return known.history(known.timelines[-1])
