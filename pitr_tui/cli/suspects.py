@@ -16,12 +16,17 @@ from pitr_tui.cli.transaction_words import (
     iso_time,
     unread_fact,
     unread_words,
+    wrapped,
 )
+from pitr_tui.wal.findings import Remark, Suspect
 from pitr_tui.wal.happenings import happening_words
 from pitr_tui.wal.seam import Unread
-from pitr_tui.wal.suspects import Remark, Suspect, SuspectFinder
+from pitr_tui.wal.suspects import SuspectFinder
 from pitr_tui.wal.transactions import Happening, Transaction
 from pitr_tui.wording import count_text
+
+_INDENT = 5
+_EVENT_INDENT = 32
 
 
 def suspects(parsed: argparse.Namespace, output: Output) -> int:
@@ -44,7 +49,7 @@ class _Hearing:
         self._seen = 0
 
     def hold(self) -> None:
-        finder = SuspectFinder(self._one.reading.names)
+        finder = SuspectFinder(self._one.reading.names, self._one.reading.counted)
         for item in self._one.items():
             if isinstance(item, Unread):
                 self._unread.append(item)
@@ -99,7 +104,10 @@ class _Hearing:
             self._output.say("Also seen:")
         for lsn, time, words, fact in self._events:
             self._output.fact({**fact, "time": iso_time(time), "lsn": lsn, "words": words})
-            self._output.say(f"  {clock(time, zone)}  {lsn:<12} {words}")
+            first, *more = wrapped(words, _EVENT_INDENT)
+            self._output.say(f"  {clock(time, zone)}  {lsn:<12} {first}")
+            for line in more:
+                self._output.say(line)
 
 
 def _fact(rank: int, suspect: Suspect, line: str) -> dict[str, object]:
@@ -127,5 +135,5 @@ def _paragraph(rank: int, suspect: Suspect, zone: tzinfo) -> Iterator[str]:
     where = f" in {suspect.database}" if suspect.database else ""
     yield f"{rank}. {day(one.time, zone)} {clock(one.time, zone)} {zone}, xid {one.xid}{where}"
     for finding in suspect.findings:
-        yield f"     {finding.words}"
+        yield from wrapped(f"     {finding.words}", _INDENT)
     yield f"     just before it: --target-xid {one.xid} --exclusive"

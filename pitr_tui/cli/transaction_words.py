@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable, Iterator
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -17,6 +18,7 @@ from pitr_tui.wording import count_text
 
 Place: TypeAlias = tuple[int, int, int]  # tablespace, database, file number
 
+_WIDTH = 80
 _SHOWN_RELATIONS = 3
 _FIRST_NORMAL_OID = 16384
 _ENDS = {
@@ -43,6 +45,13 @@ def iso_time(time: int | None) -> str | None:
 def _second(seconds: int) -> str | None:
     when = moment(seconds * 1_000_000)
     return None if when is None else f"{when:%Y-%m-%dT%H:%M:%S}"
+
+
+def wrapped(text: str, indent: int) -> Iterator[str]:
+    """Lines of 80 columns, all but the first one indented; a long word keeps its line."""
+    lines = textwrap.wrap(text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False)
+    for number, line in enumerate(lines):
+        yield (" " * indent if number else "") + line
 
 
 def clock(time: int | None, zone: tzinfo) -> str:

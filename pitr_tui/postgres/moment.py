@@ -73,7 +73,9 @@ def _moment(text: str, zone: tzinfo | None, now: datetime | None) -> datetime:
         zone, text = zone_named(named["zone"]), named["time"]
         if _offset_in(text):
             raise UsageError(f"{text!r} names its zone twice", "", _HINT)
-    if _CLOCK_ONLY.fullmatch(text) and now is not None and zone is not None:
+    if _CLOCK_ONLY.fullmatch(text) and now is not None:
+        if zone is None:
+            raise _without_zone(text)
         hour, _, rest = text.partition(":")
         text = f"{now.astimezone(zone):%Y-%m-%d} {int(hour):02d}:{rest}"
     try:
@@ -83,12 +85,16 @@ def _moment(text: str, zone: tzinfo | None, now: datetime | None) -> datetime:
     if moment.tzinfo is not None:
         return moment.astimezone(UTC)
     if zone is None:
-        raise UsageError(
-            f"{text!r} does not say in which time zone",
-            "a guess could stop the recovery hours away from where it should",
-            _HINT,
-        )
+        raise _without_zone(text)
     return _unambiguous(moment, zone)
+
+
+def _without_zone(text: str) -> UsageError:
+    return UsageError(
+        f"{text!r} does not say in which time zone",
+        "a guess could stop the recovery hours away from where it should",
+        _HINT,
+    )
 
 
 def _offset_in(text: str) -> bool:

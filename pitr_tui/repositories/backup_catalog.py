@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pitr_tui.repositories.backup_rows import BackupRows
 from pitr_tui.repositories.backups import Backup
 from pitr_tui.repositories.catalog_files import (
     CatalogFiles,
@@ -25,13 +25,12 @@ _COMMITTED, _ABORTED = 1, 2
 class BackupCatalog:
     """What a backup knows of names.
 
-    `sizes` has the bytes of each relation's file by database and file number, all its parts
-    together; shared relations are in database 0. `remarks` say what could not be read, so
-    that names may be missing or wrong.
+    `rows` counts those of a relation's file when it is asked. `remarks` say what could not be
+    read, so that names may be missing or wrong.
     """
 
     catalog: Catalog
-    sizes: Mapping[int, Mapping[int, int]]
+    rows: BackupRows
     remarks: tuple[str, ...]
 
 
@@ -63,7 +62,7 @@ class _Reading:
             self._asked |= wanted
             self._judge()
         remarks = (*self.files.remarks, *self._remarks)
-        return BackupCatalog(self.catalog, self.files.sizes, remarks)
+        return BackupCatalog(self.catalog, BackupRows(self.files), remarks)
 
     def _take_map(self, database: int) -> None:
         path = f"{directory_of(database)}/{MAP_NAME}"

@@ -25,6 +25,7 @@ Place: TypeAlias = tuple[int, int]  # database and file number
 
 _CHUNK = 2048 * PAGE_SIZE
 _PART = 1 << 30
+_LARGEST_PART = 16384 * PAGE_SIZE  # of a relation in a tar file; the rest of it is like that
 _STATUS_BYTES = 32 * PAGE_SIZE
 _RELATION = re.compile(r"(\d{1,10})(?:\.(\d{1,5}))?")
 _STATUS = re.compile(r"[0-9A-F]{4,6}")
@@ -67,6 +68,10 @@ class CatalogFiles(ABC):
     def statuses(self, numbers: set[int]) -> Mapping[int, bytes]:
         """Those of these files of pg_xact that are there, by their numbers."""
 
+    @abstractmethod
+    def content(self, place: Place) -> Iterator[bytes]:
+        """A relation's file in chunks of whole pages, from its first part on. Raises OSError."""
+
     def _note_size(self, database: int, name: str, size: int) -> None:
         match = _RELATION.fullmatch(name)
         if match is not None:
@@ -92,6 +97,7 @@ class _FilesInDirectory(CatalogFiles):
     def __init__(self, backup: Backup, catalog: Catalog) -> None:
         super().__init__(backup, catalog)
         self._homes: dict[int, ReadPath] = {}
+        self._away: dict[Place, ReadPath] = {}  # of relations in other tablespaces
 
     def survey(self) -> None:
         root = self._backup.path
@@ -129,6 +135,17 @@ class _FilesInDirectory(CatalogFiles):
                 self._cannot_read(path, error)
         return found
 
+    def content(self, place: Place) -> Iterator[bytes]:
+        database, number = place
+        home = self._away.get(place) or self._homes.get(database)
+        if home is None:
+            return
+        for part in range(-(-self.sizes[database][number] // _PART)):
+            path = home / (f"{number}.{part}" if part else str(number))
+            with path.open("rb") as file:
+                while chunk := file.read(_CHUNK):
+                    yield chunk
+
     def _tablespaces(self) -> Iterator[ReadPath]:
         """The directories of this major version in the backup's tablespaces."""
         links = self._backup.path / "pg_tblspc"
@@ -141,7 +158,10 @@ class _FilesInDirectory(CatalogFiles):
                     yield place / entry.name
 
     def _survey_database(self, database: int, directory: ReadPath) -> None:
+        away = not (directory / MAP_NAME).exists()
         for entry in self._list(directory):
+            if away and entry.size is not None and entry.name.isdecimal():
+                self._away[database, int(entry.name)] = directory
             if entry.name == MAP_NAME:
                 self._homes[database] = directory
                 self.sizes.setdefault(database, {})
@@ -195,6 +215,17 @@ class _FilesInTar(CatalogFiles):
     def statuses(self, numbers: set[int]) -> Mapping[int, bytes]:
         found = self._statuses
         return {one: lz4.block.decompress(found[one]) for one in numbers & found.keys()}
+
+    def content(self, place: Place) -> Iterator[bytes]:
+        """One more pass, which is quick only where nothing has to be unpacked."""
+        found: list[bytes] = []
+
+        def take(where: _Where, size: int, file: IO[bytes]) -> None:
+            if where == (place[0], str(place[1])):
+                found.append(file.read(_LARGEST_PART))
+
+        self._pass(take)
+        yield from found
 
     def _survey_member(self, where: _Where, size: int, file: IO[bytes]) -> None:
         database, name = where

@@ -19,14 +19,16 @@ from pitr_tui.repositories.index_cache import Variant
 from pitr_tui.repositories.segment_facts import read_packed
 from pitr_tui.repositories.wal_facts import Means, facts_in_order
 from pitr_tui.repositories.wal_index import Told, WalIndex
+from pitr_tui.wal.assembler import Assembler
 from pitr_tui.wal.catalog import Catalog
 from pitr_tui.wal.columns import as_array
 from pitr_tui.wal.facts import FORMAT, SegmentFacts
 from pitr_tui.wal.first_time import NO_TIME
 from pitr_tui.wal.holdings import Holdings
 from pitr_tui.wal.names import NameBook
+from pitr_tui.wal.rowcounts import Counted
 from pitr_tui.wal.seam import Seam
-from pitr_tui.wal.transactions import Assembler, Item
+from pitr_tui.wal.transactions import Item
 
 if TYPE_CHECKING:
     from pitr_tui.repositories.backups import Backup
@@ -47,6 +49,7 @@ class WalReading:
     start: Lsn | None = None  # where the backup's recovery begins
     told: Told = lambda done, total: None
     remarks: tuple[str, ...] = ()
+    counted: Counted = field(default=lambda database, number: None)  # `BackupRows.count`
     names: NameBook = field(init=False)
 
     def __post_init__(self) -> None:
@@ -168,16 +171,22 @@ def open_reading(
 
         named = read_catalog(backup)
         catalog, remarks = named.catalog, (*remarks, *named.remarks)
+        counted: Counted = named.rows.count
     else:
+        counted = _nothing_counted
         catalog = Catalog(PostgresVersion.parse(known.cluster.major or "18"))
     start = backup.label.start_lsn if backup else None
-    return WalReading(archive, known, history, catalog, means, start, told, remarks)
+    return WalReading(archive, known, history, catalog, means, start, told, remarks, counted)
+
+
+def _nothing_counted(database: int, number: int) -> None:
+    return None
 
 
 def _followed(
     known: Holdings, backup: Backup | None, timeline: TimelineId | None, archive: WalArchive
 ) -> TimelineHistory:
-    if not known.held:
+    if not any(len(held.numbers) for held in known.held.values()):
         whose = "of the backup's cluster " if backup else ""
         raise RefusedError(
             f"there is no WAL {whose}to read in {archive.directory}",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pitr_tui.wal.catalogredo import ChangeKind
@@ -12,6 +12,21 @@ from pitr_tui.wal.names import RelationName
 from pitr_tui.wal.transactions import Transaction
 
 _Table = tuple[int, int]  # database and oid
+Counted = Callable[[int, int], int | None]  # rows of a file in the backup, by database and number
+
+
+@dataclass(slots=True)
+class _Known:
+    """What a table is thought to have had at some point, and how many rows came since."""
+
+    base: float | None = None
+    since: int = 0
+    sure: bool = False  # from the WAL, or counted
+    number: int = 0  # of the file that it had then
+
+    @property
+    def rows(self) -> int | None:
+        return None if self.base is None else max(0, round(self.base + self.since))
 
 
 @dataclass(slots=True)
@@ -19,19 +34,37 @@ class RowCounts:
     """Follows the rows of tables from commit to commit.
 
     A table begins with what ANALYZE or VACUUM last counted, or with none when its creation
-    is in the WAL; of others nothing is known, however many rows are added to them.
+    is in the WAL. Where that would make a suspect of a transaction, the rows of its file in
+    the backup are counted.
     """
 
-    _rows: dict[_Table, float] = field(default_factory=dict)
+    counted: Counted
+    _known: dict[_Table, _Known] = field(default_factory=dict, init=False)
 
-    def before(self, database: int, name: RelationName) -> int | None:
+    def before(self, database: int, name: RelationName, number: int) -> int | None:
         """The rows of a table before the transaction that is looked at; None if unknown."""
+        known = self._of(database, name, number)
+        return None if known is None else known.rows
+
+    def closely(self, database: int, name: RelationName, number: int) -> int | None:
+        """The same, from a closer look."""
+        known = self._of(database, name, number)
+        if known is None:
+            return None
+        if not known.sure:
+            rows = self.counted(database, known.number)
+            known.base, known.sure = known.base if rows is None else rows, True
+        return known.rows
+
+    def _of(self, database: int, name: RelationName, number: int) -> _Known | None:
         if name.oid is None:
             return None
-        rows = self._rows.get((database, name.oid))
-        if rows is None and name.rows is not None and name.pages and name.rows >= 0:
-            rows = self._rows[database, name.oid] = name.rows
-        return None if rows is None else max(0, round(rows))
+        known = self._known.get((database, name.oid))
+        if known is None:
+            analysed = name.rows is not None and name.pages and name.rows >= 0
+            known = _Known(name.rows if analysed else None, number=number)
+            self._known[database, name.oid] = known
+        return known
 
     def follow(
         self,
@@ -46,12 +79,12 @@ class RowCounts:
                 continue
             table = (effect.database, row.oid)
             if effect.deed in (Deed.CREATE, Deed.TRUNCATE):
-                self._rows[table] = 0
+                self._known[table] = _Known(0, sure=True)
             elif effect.deed is Deed.DROP:
-                self._rows.pop(table, None)
+                self._known.pop(table, None)
         for table, added in changed.items():
-            if table in self._rows:
-                self._rows[table] = max(0, self._rows[table] + added)
+            if table in self._known:
+                self._known[table].since += added
         for change in transaction.rows:
             self._take_statistics(change.kind, change.database, change.before, change.after)
 
@@ -63,4 +96,4 @@ class RowCounts:
             return
         counted = (before.reltuples, before.relpages) != (after.reltuples, after.relpages)
         if kind is ChangeKind.UPDATED and counted and after.relpages and after.reltuples >= 0:
-            self._rows[database, after.oid] = after.reltuples
+            self._known[database, after.oid] = _Known(after.reltuples, sure=True)

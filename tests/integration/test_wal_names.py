@@ -446,14 +446,14 @@ def test_a_backup_in_tar_format_says_the_same(past: Past, replayed: Replayed) ->
         for catalog in (Its.PG_CLASS, Its.PG_NAMESPACE, Its.PG_INDEX, Its.PG_ATTRIBUTE):
             found = sorted(tar.catalog.rows(catalog, database))
             assert found == sorted(plain.catalog.rows(catalog, database)), catalog
-    for database, sizes in plain.read.sizes.items():
+    for database, sizes in plain.read.rows.files.sizes.items():
         for number, size in sizes.items():
-            assert tar.read.sizes[database].get(number, size) == size
+            assert tar.read.rows.files.sizes[database].get(number, size) == size
 
 
 def test_a_backup_tells_how_large_a_table_was(past: Past, replayed: Replayed) -> None:
     shop = databases(past)["shop"]
-    sizes = replayed.read.sizes[shop]
+    sizes = replayed.read.rows.files.sizes[shop]
     start = open_backup(past.cluster.directory / "backup", None)
     fresh = read_catalog(start)
     book = NameBook(fresh.catalog)
@@ -486,7 +486,8 @@ def test_names_come_from_the_wal_alone(past: Past) -> None:
     while not catalog.watched <= wanted:
         wanted |= catalog.watched
         catalog = Catalog(past.cluster.installation.version)
-        told = Replayed(BackupCatalog(catalog, {}, ()), NameBook(catalog))
+        rows_there = read_catalog(open_backup(past.cluster.directory / "backup")).rows
+        told = Replayed(BackupCatalog(catalog, rows_there, ()), NameBook(catalog))
         told.follow(records, wanted)
     shop = databases(past)["shop"]
     with past.cluster.connect("shop") as connection:

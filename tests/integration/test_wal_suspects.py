@@ -228,7 +228,7 @@ def test_the_worst_comes_first(scene: Scene) -> None:
 
 def test_what_harms_nobody_is_told_apart(scene: Scene) -> None:
     words = [one["words"] for one in scene.said if one["event"] == "Remark"]
-    assert sum(one.startswith("wrote shop.steady anew") for one in words) == 2
+    assert sum(one.startswith("rewrote shop.steady") for one in words) == 2
     assert "created the index shop.steady_note on shop.steady" in words
     assert "renamed shop.named to shop.renamed" in words
     assert "created the database scratch" in words

@@ -149,8 +149,10 @@ def test_a_file_of_another_tablespace_is_another(backup: Backup) -> None:
 def test_both_formats_say_the_same(backup: Backup, plain: Path) -> None:
     tar, directory = read_catalog(backup), read_catalog(open_backup(plain))
     assert directory.remarks == ()
-    assert directory.sizes == tar.sizes
-    assert tar.sizes[SHOP][ORDERS] == (plain / f"base/{SHOP}/{ORDERS}").stat().st_size > 0
+    assert directory.rows.files.sizes == tar.rows.files.sizes
+    assert (
+        tar.rows.files.sizes[SHOP][ORDERS] == (plain / f"base/{SHOP}/{ORDERS}").stat().st_size > 0
+    )
     for database in (1, SHOP):
         for catalog in SystemCatalog:
             if catalog is not SystemCatalog.PG_DATABASE:

@@ -14,12 +14,13 @@ from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.timeline import TimelineHistory
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.wal.actions import Action
+from pitr_tui.wal.assembler import Assembler, CatalogWatcher
 from pitr_tui.wal.catalog import RowChange
 from pitr_tui.wal.facts import SegmentFacts
 from pitr_tui.wal.record import Locator, Record
 from pitr_tui.wal.seam import Seam, Unread
 from pitr_tui.wal.segment import read_segment
-from pitr_tui.wal.transactions import Assembler, CatalogWatcher, Happening, Kind, Transaction
+from pitr_tui.wal.transactions import Happening, Kind, Transaction
 from tests.wal.waldump import Account, Counts, Ending, Place, Span
 
 NOTHING_WATCHED = np.empty(0, dtype=np.uint64)
