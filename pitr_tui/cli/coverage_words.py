@@ -110,8 +110,9 @@ def say_windows(
             output.say(f"  {mark.name}, timeline {mark.timeline}")
             output.say(f"      from {mark.stop_lsn or 'its end, which is not known'}{since}")
         before = mark
-        begun = "some point before " if window.begun else ""
-        until = f", {shown(window.end_time, zone)} or later" if window.end_time else ""
+        begun = "some point before " if window.begun and not window.exact else ""
+        later = "" if window.exact else " or later"
+        until = f", {shown(window.end_time, zone)}{later}" if window.end_time else ""
         output.say(f"    ✓ on timeline {window.timeline} to {begun}{window.end_lsn}{until}")
         if window.stopped_by:
             output.say(f"      then {window.stopped_by}")
@@ -196,6 +197,7 @@ def _window_fact(window: Window) -> dict[str, object]:
         "end_lsn": str(window.end_lsn),
         "end_time": _time(window.end_time),
         "begun": window.begun,
+        "exact": window.exact,
         "stopped_by": window.stopped_by or None,
         "way": [_range_fact(run) for run in window.way],
     }

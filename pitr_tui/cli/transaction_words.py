@@ -28,6 +28,7 @@ _ENDS = {
     Kind.COMMIT_PREPARED: "commit prepared",
     Kind.ABORT_PREPARED: "rolled back prepared",
     Kind.CRASHED: "lost in a crash",
+    Kind.UNKNOWN: "end not read",
     Kind.IN_PROGRESS: "in progress",
 }
 

@@ -16,7 +16,9 @@ from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backup_marks import marks_in, marks_of
 from pitr_tui.repositories.backups import Backup, BrokenBackup, list_backups
 from pitr_tui.repositories.index_cache import IndexCache
+from pitr_tui.repositories.wal_facts import Means
 from pitr_tui.repositories.wal_index import Survey, Told, WalIndex
+from pitr_tui.repositories.window_ends import with_ends
 from pitr_tui.wal.coverage import Coverage
 from pitr_tui.wal.coverage import coverage as coverage_of
 
@@ -30,7 +32,7 @@ def coverage(parsed: argparse.Namespace, output: Output) -> int:
         backups = list_backups(read_with_any_image(parsed, parsed.backups))
     with cancellable() as check, IndexCache() as cache:
         survey = WalIndex(archive, cache, check, _teller(output)).survey()
-    found = _coverage(survey, backups)
+        found = with_ends(_coverage(survey, backups), archive, Means(cache, check=check))
     coverage_words.say_archive(archive, found, survey.remarks, output)
     for timeline in found.timelines:
         coverage_words.say_timeline(timeline, zone, output)
@@ -55,4 +57,6 @@ def _coverage(survey: Survey, backups: Sequence[Backup | BrokenBackup] | None) -
         marks = marks_of(usable, survey.labels)
     except OSError as error:
         raise PitrError("a backup cannot be read", f"{error.filename}: {error.strerror}") from error
-    return coverage_of(survey.holdings(systems.pop() if len(systems) == 1 else None), marks)
+    if len(systems) != 1:
+        return coverage_of(survey.holdings(), marks)
+    return coverage_of(survey.holdings(systems.pop(), usable[0].segment_size), marks)

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import io
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, cast
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.file_identity import Check, look
 from pitr_tui.repositories.index_cache import IndexCache, Variant
-from pitr_tui.repositories.workers import Fed, Function, Task, Workers, attempt, default_count
-from pitr_tui.storage.compression import open_plain, read_errors
+from pitr_tui.repositories.segment_reading import CHUNK, Reader, read_one, unreadable
+from pitr_tui.repositories.workers import Function, Task, Workers, attempt, default_count
+from pitr_tui.storage.compression import read_errors
 from pitr_tui.storage.path import ReadPath
 
-# What makes facts of a segment: given its bytes as a stream, it packs what it finds. It is
-# sent to other processes, so it is a function of a module, or a `partial` of one.
-Reader = Callable[[IO[bytes], WalSegment], bytes]
-Facts = Generator[tuple[WalSegment, bytes | PitrError], None, None]
-
-_CHUNK = 1 << 20
 _FEW = 2  # so many are sooner read than processes are started
+
+
+Facts = Generator[tuple[WalSegment, bytes | PitrError], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +63,7 @@ def facts_in_order(
     unread = sum(1 for file in files.values() if not file.error and not kept.has(file))
     alone = unread <= _FEW or means.processes < _FEW
     tasks = (_task(archive, one, files.get(one), kept, alone) for one in wanted)
-    function = partial(_read_segment, read)
+    function = partial(read_one, read)
     with Workers(function, means.processes, means.check) as workers:
         results = _alone(function, tasks, means.check) if alone else workers.ordered(tasks)
         for segment, result in zip(wanted, results, strict=True):
@@ -156,40 +152,14 @@ def _alone(
         yield task.ready if task.ready is not None else attempt(function, task.value, None)
 
 
-def _read_segment(read: Reader, task: tuple[ReadPath | str, WalSegment], fed: Fed | None) -> bytes:
-    path, segment = task
-    place = cast(ReadPath, _FedPath(str(path), fed)) if fed else cast(ReadPath, path)
-    try:
-        with open_plain(place) as source:
-            return read(source, segment)
-    except read_errors() as error:
-        raise _unreadable(error) from error
-
-
-@dataclass(frozen=True, slots=True)
-class _FedPath:
-    """A file whose bytes come from another process."""
-
-    name: str
-    fed: Fed
-
-    def open(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self.fed, _CHUNK)
-
-
 def _chunks(path: ReadPath) -> Iterator[bytes]:
     """The bytes of a file as they are. Raises PitrError."""
     try:
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
+            while chunk := file.read(CHUNK):
                 yield chunk
     except read_errors() as error:
-        raise _unreadable(error) from error
-
-
-def _unreadable(error: Exception) -> PitrError:
-    words = error.strerror if isinstance(error, OSError) else None
-    return PitrError(words or str(error) or type(error).__name__)
+        raise unreadable(error) from error
 
 
 def _about(segment: WalSegment, error: PitrError) -> PitrError:

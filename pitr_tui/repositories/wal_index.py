@@ -17,7 +17,7 @@ from pitr_tui.errors import PitrError
 from pitr_tui.postgres.label import BackupLabel
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.timeline import TimelineHistory
-from pitr_tui.postgres.walname import history_timeline
+from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, history_timeline
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.archive_names import ArchiveNames
 from pitr_tui.repositories.file_identity import IDENTITY, Check, Identities, Look, look
@@ -52,9 +52,11 @@ class Survey:
     labels: Mapping[str, BackupLabel]
     remarks: tuple[str, ...] = ()
 
-    def holdings(self, system_identifier: int | None = None) -> Holdings:
+    def holdings(
+        self, system_identifier: int | None = None, segment_size: int = DEFAULT_SEGMENT_SIZE
+    ) -> Holdings:
         """What of it serves the cluster of `system_identifier`, or that of most of it."""
-        return holdings(self.heads, self.histories, self.problems, system_identifier)
+        return holdings(self.heads, self.histories, self.problems, system_identifier, segment_size)
 
 
 @dataclass(slots=True)

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.timeline import TimelineHistory
@@ -16,7 +14,7 @@ from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.index_cache import Variant
-from pitr_tui.repositories.segment_facts import read_packed
+from pitr_tui.repositories.segment_reading import read_packed
 from pitr_tui.repositories.wal_facts import Means, facts_in_order
 from pitr_tui.repositories.wal_index import Told, WalIndex
 from pitr_tui.wal.assembler import Assembler
@@ -85,13 +83,10 @@ class WalReading:
         found: int | None = None
         for number in self._numbers():
             held = self.known.held[self.known.needed(self.history, number)]
-            at = int(np.searchsorted(held.numbers, number))
-            seen = int(held.heads["time"][at])
-            if seen == NO_TIME:
-                continue
-            if seen > time:
-                break
-            found = number
+            for seen in held.between(number, number)["time"].tolist():
+                if seen != NO_TIME and seen > time:
+                    return found
+                found = number if seen != NO_TIME else found
         return found
 
     @property
@@ -99,7 +94,7 @@ class WalReading:
         """Timelines with segments that are not on the way, and how many."""
         counts: dict[TimelineId, int] = {}
         for timeline, held in self.known.held.items():
-            for number in held.numbers.tolist():
+            for number in (*held.numbers.tolist(), *held.begun):
                 if self.known.needed(self.history, number) != timeline:
                     counts[timeline] = counts.get(timeline, 0) + 1
         return sorted(counts.items())
@@ -110,7 +105,7 @@ class WalReading:
             number
             for timeline in self.history.lineage
             if (held := self.known.held.get(timeline)) is not None
-            for number in held.numbers.tolist()
+            for number in (*held.numbers.tolist(), *held.begun)
             if self.known.needed(self.history, number) == timeline
         ]
         return sorted(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import multiprocessing
 import os
@@ -21,6 +22,8 @@ Result = TypeVar("Result")
 Check = Callable[[], None]
 
 _POLL_SECONDS = 0.1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+_KEPT_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +262,7 @@ def attempt(function: Function[Result], value: Any, fed: Fed | None) -> Result |
 def _serve(connection: Connection, function: Function[Result]) -> None:
     """The life of a worker: until the other side is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _keep_freed_memory()
     with suppress(EOFError, BrokenPipeError, ConnectionResetError):
         while True:
             value, is_fed = connection.recv()
@@ -270,3 +274,14 @@ def _serve(connection: Connection, function: Function[Result]) -> None:
                 connection.send((False, (result.what, result.why, result.hint)))
             else:
                 connection.send((True, result))
+
+
+def _keep_freed_memory() -> None:
+    """Give arrays memory that was used before: a fifth of a reader's time went into new pages.
+
+    Only glibc has these settings (mallopt(3)); elsewhere the memory is got as ever.
+    """
+    with suppress(AttributeError, OSError):
+        mallopt = ctypes.CDLL(None).mallopt
+        mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
+        mallopt(_M_TRIM_THRESHOLD, 2 * _KEPT_BYTES)

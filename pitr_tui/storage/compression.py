@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from pitr_tui.errors import PitrError
-from pitr_tui.storage.path import ReadPath
 
 if TYPE_CHECKING:
     from zstandard import ZstdDecompressionObj
+
+    from pitr_tui.storage.path import ReadPath
 
 _PLAIN_BYTES = 1 << 17
 _PACKED_BYTES = 1 << 12  # four bytes of zstd can be 128 kB of zeros: this bounds the memory

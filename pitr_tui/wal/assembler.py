@@ -51,6 +51,7 @@ class _Open:
     records: int
     changes: list[Change]
     segments: int = 1
+    unseen: bool = False  # since it began, there was WAL that could not be read
     rows: list[RowChange] | None = None
     actions: list[Action] | None = None
 
@@ -76,6 +77,7 @@ class Assembler:
     _tops: dict[int, int] = field(default_factory=dict, init=False)
     _prepared: dict[int, tuple[str, tuple[int, ...]]] = field(default_factory=dict, init=False)
     _last_first: int = field(default=0, init=False)  # where the one began that ended last
+    _end: Lsn | None = field(default=None, init=False)
     _begin: Lsn | None = field(default=None, init=False)  # of what was read without a break
     _next_xid: int | None = field(default=None, init=False)  # with epoch, at the last checkpoint
     _known_from: int | None = field(default=None, init=False)  # xids given out behind `_begin`
@@ -88,10 +90,15 @@ class Assembler:
         unread, joined = self.seam.join(facts)
         if unread is not None:
             self._begin, self._known_from = None, None
+            for one in self._open.values():
+                one.unseen = True
             yield unread
         if self._begin is None:
             self._begin = facts.first_lsn
+        self._end = facts.end
         timeline = self.history.owner(facts.start)
+        segment_end = facts.start + facts.segment_size
+        forked = any(facts.start < fork.switch_lsn < segment_end for fork in self.history.forks)
         tallies = [tally for tally in (joined, facts.tally) if tally is not None]
         for tally in tallies:
             self._count(tally)
@@ -103,6 +110,8 @@ class Assembler:
                 if lsn <= done:
                     continue
                 done = lsn
+                if forked:
+                    timeline = self.history.owner(Lsn(lsn))
                 where = _Where(lsn, end, timeline)
                 if time != NO_TIME:  # most of them end a transaction and say no more
                     how = Kind.COMMIT if kind == _COMMIT else Kind.ABORT
@@ -117,6 +126,8 @@ class Assembler:
         """Transactions that had not ended, oldest first, and where the reading ended."""
         yield from self._unfinished(Kind.IN_PROGRESS, _EVERYWHERE)
         unread = self.seam.end()
+        if unread is None and self._end is not None:
+            unread = Unread(self._end, None, Ending.CUT, "there is no later segment")
         if unread is not None:
             yield unread
 
@@ -131,9 +142,11 @@ class Assembler:
         for top, below in subxids.items():
             if top in lasting or top < _FIRST_NORMAL_XID:
                 continue
-            last = max(self._open[xid].end for xid in (top, *below) if xid in self._open)
+            parts = [self._open[xid] for xid in (top, *below) if xid in self._open]
+            last = max(part.end for part in parts)
             where = _Where(last, last, self.history.owner(Lsn(last)))
-            yield self._ended(top, kind, None, where, tuple(below))
+            how = Kind.UNKNOWN if any(part.unseen for part in parts) else kind
+            yield self._ended(top, how, None, where, tuple(below))
 
     def _count(self, tally: Tally) -> None:
         """Add what transaction ids did in a segment to what they did before."""
@@ -269,13 +282,17 @@ class Assembler:
             one.records,
             subxids,
             gid,
-            self._known_from is None or (xid - self._known_from) % (2 * _HALF) >= _HALF,
+            one.unseen or self._may_be_older(xid),
             tuple(one.changes) if one.segments == 1 else _summed(one.changes),
             dropped,
             tuple(one.rows or ()),
             tuple(one.actions or ()),
             where.timeline,
         )
+
+    def _may_be_older(self, xid: int) -> bool:
+        """Whether an xid may have been given out before what is read without a break."""
+        return self._known_from is None or (xid - self._known_from) % (2 * _HALF) >= _HALF
 
     def _tell_catalog(self, kind: Kind, xids: tuple[int, ...]) -> None:
         """Of every transaction, because a backup has rows of some that ended later."""
@@ -316,6 +333,7 @@ def _together(parts: list[_Open], where: _Where) -> _Open:
         records=sum(part.records for part in parts),
         changes=[row for part in parts for row in part.changes],
         segments=2,
+        unseen=any(part.unseen for part in parts),
         rows=[row for part in parts for row in part.rows or ()],
         actions=[action for part in parts for action in part.actions or ()],
     )

@@ -70,10 +70,14 @@ class Records(NamedTuple):
     def first(self, count: int) -> Records:
         return self.at(slice(count))
 
+    def after(self, which: slice | Numbers = slice(None)) -> Numbers:
+        """The places behind them, where the next ones begin."""
+        return self.places[which] + ((self.lengths[which] + (WORD - 1)) >> 3)
+
     @property
-    def after(self) -> Numbers:
-        """The places where the next ones begin."""
-        return self.places + ((self.lengths + (WORD - 1)) >> 3)
+    def end(self) -> int:
+        """The place behind the last of them, of which there is one."""
+        return int(self.after(slice(-1, None))[0])
 
 
 class Found(NamedTuple):
@@ -138,7 +142,7 @@ def _candidates(stretch: Stretch, first: int) -> Numbers:
 
 def _chain(candidates: Records, previous_lsns: Words, previous: Lsn | None) -> tuple[Records, int]:
     """Those candidates that are records, and the place behind the last of them."""
-    places, lsns, after = candidates.places, candidates.lsns, candidates.after
+    places, lsns, after = candidates.places, candidates.lsns, candidates.after()
     long_enough = candidates.lengths >= _HEADER_BYTES
     fits = previous is None or int(previous_lsns[0]) == previous
     if not long_enough[0] or not fits or previous_lsns[0] >= lsns[0]:
@@ -183,7 +187,7 @@ def _stop_at(stretch: Stretch, where: int, previous: Lsn | None) -> Stop | None:
 
 def _is_switch(words: Words, records: Records) -> bool:
     """Whether the last record, if all of it is there, ends its segment."""
-    if not records.places.size or records.after[-1] > words.size:
+    if not records.places.size or records.end > words.size:
         return False
     kind = int(words[records.places[-1] + 2])
     return kind >> 8 & 0xFF == _SWITCH_MANAGER and kind & 0xF0 == _SWITCH_INFO
@@ -197,7 +201,7 @@ def _broken_page(stretch: Stretch, records: Records, continued: Numbers) -> tupl
     starts = np.arange(continued.size) * stretch.page_words + (stretch.carried - stretch.skew)
     starts[0] = stretch.carried
     over = np.searchsorted(places, starts, side="right") - 1
-    known = (over >= 0) & (starts < records.after[-1])
+    known = (over >= 0) & (starts < records.end)
     over = np.maximum(over, 0)
     wanted = records.lengths[over] - (starts - places[over]) * WORD
     wanted[(starts == places[over]) | (wanted < 0)] = 0

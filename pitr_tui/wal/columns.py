@@ -101,16 +101,23 @@ class Counter:
         self._spans.append(_spans(stretch, records, xids))
         kept = (kinds & _IS_KEPT) != 0
         located = np.flatnonzero(kinds & _HAS_BLOCK)
-        located = located[records.lengths[located] >= _LEAST_WITH_BLOCK]
+        if records.lengths.min() < _LEAST_WITH_BLOCK:
+            located = located[records.lengths[located] >= _LEAST_WITH_BLOCK]
         if located.size:
             located, spaces, files = _locators(stretch, places, located, self.version)
         if located.size:
             effects = kinds[located] & np.uint8(_EFFECT)
             counts = _row_counts(stretch, records, located, effects, self.version)
             self._changes.append(_changes(xids[located], spaces, files, effects, counts))
-            if self.watched.size:
-                kept[located[np.isin(files & _LOW_32, self.watched)]] = True
+            kept[located[self._watched(files)]] = True
         self._keep(stretch, records, np.flatnonzero(kept))
+
+    def _watched(self, files: Words) -> Numbers:
+        """Which are watched; file numbers are in the upper half, and most are larger than these."""
+        if not self.watched.size:
+            return np.empty(0, dtype=np.int64)
+        maybe = np.flatnonzero(files < (self.watched[-1] + np.uint64(1)) << _32)
+        return maybe[np.isin(files[maybe] >> _32, self.watched)]
 
     def result(self) -> Tally:
         return Tally(
@@ -129,7 +136,7 @@ class Counter:
         notes = np.empty(which.size, NOTE)
         lengths = records.lengths[which]
         notes["lsn"], notes["length"] = records.lsns[which], lengths
-        notes["end"] = stretch.ends(records.after[which])
+        notes["end"] = stretch.ends(records.after(which))
         notes["xid"] = records.heads[which] >> _32
         notes["kind"] = stretch.words[records.places[which] + 2] & np.uint64(0xFFFF)
         notes["time"] = _plain_times(stretch.words, records, which)
@@ -164,10 +171,9 @@ def _spans(stretch: Stretch, records: Records, xids: Words) -> Table:
     table["xid"] = xids[first]
     table["first"] = records.lsns[first]
     last = np.append(first[1:], xids.size) - 1
-    table["end"] = stretch.ends(records.after[last])
+    table["end"] = stretch.ends(records.after(last))
     table["records"] = last - first + 1
-    sums = np.concatenate(([0], np.cumsum(records.lengths)))
-    table["bytes"] = sums[last + 1] - sums[first]
+    table["bytes"] = np.add.reduceat(records.lengths, first)
     with_xid: Table = table[table["xid"] != 0]
     return with_xid
 
@@ -175,25 +181,26 @@ def _spans(stretch: Stretch, records: Records, xids: Words) -> Table:
 def _locators(
     stretch: Stretch, places: Numbers, which: Numbers, version: PostgresVersion
 ) -> tuple[Numbers, Words, Words]:
-    """Of those records that refer to a block: tablespace, and database << 32 | file number."""
+    """Of those records that refer to a block: tablespace, and file number << 32 | database."""
     words = stretch.words
-    heads = words[places[which] + 3]
-    has_block = (heads & np.uint64(0xFF)) <= np.uint64(_MAX_BLOCK_ID)
-    if not has_block.all():
-        which, heads = which[has_block], heads[has_block]
     at = places[which]
+    heads = words[at + 3]
+    unusual = heads & np.uint64(_HAS_IMAGE << 8 | 0xFF)  # an image, another block than the first
+    if (unusual & np.uint64(0xFF)).any():
+        has_block = (heads & np.uint64(0xFF)) <= np.uint64(_MAX_BLOCK_ID)
+        which, at = which[has_block], at[has_block]
+        heads, unusual = heads[has_block], unusual[has_block]
     spaces = heads >> _32
-    pairs = words[at + 4]  # database, file number
-    imaged = np.flatnonzero((heads >> np.uint64(8)) & np.uint64(_HAS_IMAGE))
+    pairs = words[at + 4]
+    imaged = np.flatnonzero(unusual & np.uint64(_HAS_IMAGE << 8))
     if imaged.size:
         octets = words.view(np.uint8)
         start = at[imaged] * WORD + _HEADER_BYTES
         start = start + _locator_offsets(octets, start, version)
         found = octets[start[:, None] + np.arange(12)].view("<u4")
         spaces[imaged] = found[:, 0]
-        pairs = pairs.copy()
         pairs[imaged] = found[:, 1] | found[:, 2].astype(np.uint64) << _32
-    return which, spaces, (pairs << _32) | (pairs >> _32)
+    return which, spaces, pairs
 
 
 def _locator_offsets(
@@ -212,15 +219,15 @@ def _row_counts(
     which: Numbers,
     effects: NDArray[np.uint8],
     version: PostgresVersion,
-) -> Numbers:
+) -> Numbers | None:
     """How many rows each record changed: one, or as many as an insert of many says.
 
-    `effects` of those become plain inserts.
+    None when it is one each. `effects` of those of many become plain inserts.
     """
-    counts = np.ones(which.size, dtype=np.int64)
     many = np.flatnonzero(effects == _MANY)
     if not many.size:
-        return counts
+        return None
+    counts = np.ones(which.size, dtype=np.int64)
     octets = stretch.words.view(np.uint8)
     starts = records.places[which[many]] * WORD
     ends = starts + records.lengths[which[many]]
@@ -246,17 +253,16 @@ def _row_counts(
 
 
 def _changes(
-    xids: Words, spaces: Words, files: Words, effects: NDArray[np.uint8], counts: Numbers
+    xids: Words, spaces: Words, files: Words, effects: NDArray[np.uint8], counts: Numbers | None
 ) -> Table:
     """A row for each run of records with one effect on one relation by one transaction."""
     first = _run_starts(xids, files, spaces, effects)
-    sums = np.concatenate(([0], np.cumsum(counts)))
-    totals = sums[np.append(first[1:], xids.size)] - sums[first]
+    totals = np.diff(first, append=xids.size) if counts is None else np.add.reduceat(counts, first)
     effect = effects[first]
     table = np.zeros(first.size, CHANGE)
     table["xid"], place = xids[first], table["place"]
     place["tablespace"] = spaces[first]
-    place["database"], place["number"] = files[first] >> _32, files[first] & _LOW_32
+    place["number"], place["database"] = files[first] >> _32, files[first] & _LOW_32
     for code, column in enumerate(_COUNTED):
         table[column] = np.where(effect == code, totals, 0)
     table["updated"] += table["hot_updated"]

@@ -1,7 +1,8 @@
 """What a transaction did to whole tables, columns, schemas and databases.
 
 The catalogs' rows tell: a row of pg_class that goes is a dropped relation, one that gets
-another file number is a truncated or a rewritten one.
+another file number is a truncated or a rewritten one. Where that file was another table's
+before, the two have changed places, as pg_repack has it.
 Source: src/backend/commands/tablecmds.c (ExecuteTruncateGuts, ATRewriteTables),
 src/backend/commands/cluster.c (make_new_heap: the transient table pg_temp_<oid>),
 src/backend/catalog/heap.c (RemoveAttributeById: the name of a dropped column).
@@ -13,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeGuard
 
 from pitr_tui.wal.catalog import RowChange
 from pitr_tui.wal.catalogredo import ChangeKind
@@ -59,7 +61,7 @@ class Effect:
 def effects_of(transaction: Transaction) -> list[Effect]:
     """What a transaction did to things as a whole, in the order of its first touch of them."""
     courses = _courses(transaction.rows)
-    rewritten = {oid for course in courses for oid in _tables_made_anew(course)}
+    rewritten = set(_rewritten(courses))
     return [effect for course in courses for effect in _effects(course, rewritten)]
 
 
@@ -105,12 +107,20 @@ def _key(row: Row) -> object:
     return row[0]
 
 
-def _tables_made_anew(course: _Course) -> Iterator[int]:
-    """The oid of the table for whose rows a transaction made another, to take its place."""
-    if course.inserted and isinstance(course.seen, ClassRow):
-        match = _TRANSIENT.fullmatch(course.seen.relname)
-        if match is not None:
-            yield int(match[1])
+def _rewritten(courses: list[_Course]) -> Iterator[int]:
+    """The oids of tables whose rows a transaction put into another file, or found in one."""
+    owners = {row.relfilenode: row.oid for row in (one.first for one in courses) if _has_file(row)}
+    for course in courses:
+        if course.inserted and isinstance(course.seen, ClassRow):
+            match = _TRANSIENT.fullmatch(course.seen.relname)
+            if match is not None:
+                yield int(match[1])
+        if _has_file(course.last) and course.last.relfilenode in owners:
+            yield course.last.oid
+
+
+def _has_file(row: Row | None) -> TypeGuard[ClassRow]:
+    return isinstance(row, ClassRow) and row.relfilenode != 0
 
 
 def _effects(course: _Course, rewritten: set[int]) -> Iterator[Effect]:

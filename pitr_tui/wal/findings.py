@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
 from pitr_tui.wal.effects import Deed, Effect
 from pitr_tui.wal.names import RelationName
-from pitr_tui.wal.transactions import Change, Transaction
+from pitr_tui.wal.transactions import Change, Kind, Transaction
+
+_NAMED = 3  # of how many tables a sentence has the names
 
 
 class What(StrEnum):
@@ -75,7 +77,9 @@ class Suspect(NamedTuple):
     @property
     def sentence(self) -> str:
         """What it did, the worst first."""
-        return ", ".join(one.words for one in self.findings)
+        words = ", ".join(one.words for one in self.findings)
+        unknown = self.transaction.kind is Kind.UNKNOWN
+        return f"{words}; whether it committed could not be read" if unknown else words
 
 
 @dataclass(slots=True)
@@ -94,3 +98,14 @@ class Case:
 def weight(rows: int | None) -> float:
     """A little more for many rows, so that of two alike the larger comes first."""
     return min(4.0, math.log10(rows + 1) / 2) if rows else 0.0
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a row, the last of many only counted.
+
+    >>> listed(["a", "b"]), listed(["a", "b", "c", "d", "e"])
+    ('a and b', 'a, b, c and 2 more')
+    """
+    if len(names) > _NAMED + 1:
+        return f"{', '.join(names[:_NAMED])} and {len(names) - _NAMED} more"
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -101,11 +101,16 @@ class Cluster:
         return version_of_magic(self.magic)
 
 
-def cluster_of(heads: Heads, system_identifier: int | None = None) -> Cluster:
-    """The cluster of `system_identifier`, or the one with the most segments here."""
+def cluster_of(
+    heads: Heads, system_identifier: int | None = None, segment_size: int = DEFAULT_SEGMENT_SIZE
+) -> Cluster:
+    """The cluster of `system_identifier`, or the one with the most segments here.
+
+    `segment_size` is that of its segments where nothing here tells.
+    """
     headers = heads["header"][_is_wal(heads)]
     if not len(headers):
-        return Cluster(system_identifier, 0, DEFAULT_SEGMENT_SIZE)
+        return Cluster(system_identifier, 0, segment_size)
     if system_identifier is None:
         system_identifier = _most_common(headers["system"])
     ours = headers[headers["system"] == system_identifier]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.timeline import TimelineHistory
 from pitr_tui.postgres.timestamp import moment
-from pitr_tui.postgres.walname import WalSegment
+from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, WalSegment
 from pitr_tui.wal.first_time import NO_TIME
 from pitr_tui.wal.heads import (
     Cluster,
@@ -123,12 +123,14 @@ def holdings(
     histories: Mapping[TimelineId, TimelineHistory],
     problems: Mapping[TimelineId, str] | None = None,
     system_identifier: int | None = None,
+    segment_size: int = DEFAULT_SEGMENT_SIZE,
 ) -> Holdings:
     """Tell the usable segments from the others, by their heads.
 
-    They are held against the cluster of `system_identifier`, or that of most of them.
+    They are held against the cluster of `system_identifier`, or that of most of them;
+    `segment_size` counts where none of them tells another.
     """
-    cluster = cluster_of(heads, system_identifier)
+    cluster = cluster_of(heads, system_identifier, segment_size)
     found = numbers(heads, cluster.segment_size)
     order = np.lexsort((found, heads["timeline"]))
     if (np.diff(order) != 1).any():  # to copy them takes longer than all the rest
@@ -160,6 +162,7 @@ def _unusable(
     """Neighbours with the same fault are told of once."""
     systems = heads["header"]["system"]
     alike = (np.diff(found) == 1) & (kinds[1:] == kinds[:-1]) & (systems[1:] == systems[:-1])
+    alike &= heads["error"][1:] == heads["error"][:-1]
     breaks = (np.flatnonzero(~alike) + 1).tolist()
     timeline = TimelineId(int(heads["timeline"][0]))
     result: list[Unusable] = []

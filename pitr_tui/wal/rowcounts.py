@@ -1,8 +1,11 @@
-"""How many rows tables have, as far as a backup and the WAL since tell."""
+"""How many rows tables have, as far as a backup and the WAL since tell.
+
+Of an unlogged table the WAL has no rows, so that only ANALYZE and VACUUM tell of it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from pitr_tui.wal.catalogredo import ChangeKind
@@ -11,6 +14,7 @@ from pitr_tui.wal.effects import Deed, Effect
 from pitr_tui.wal.names import RelationName
 from pitr_tui.wal.transactions import Transaction
 
+_UNLOGGED = "u"
 _Table = tuple[int, int]  # database and oid
 Counted = Callable[[int, int], int | None]  # rows of a file in the backup, by database and number
 
@@ -59,12 +63,23 @@ class RowCounts:
     def _of(self, database: int, name: RelationName, number: int) -> _Known | None:
         if name.oid is None:
             return None
-        known = self._known.get((database, name.oid))
-        if known is None:
-            analysed = name.rows is not None and name.pages and name.rows >= 0
-            known = _Known(name.rows if analysed else None, number=number)
-            self._known[database, name.oid] = known
-        return known
+        table = (database, name.oid)
+        return self._known.get(table) or self._begin(table, name.rows, name.pages, number)
+
+    def _begin(self, table: _Table, rows: float | None, pages: int | None, number: int) -> _Known:
+        analysed = rows is not None and pages and rows >= 0
+        return self._known.setdefault(table, _Known(rows if analysed else None, number=number))
+
+    def meet(self, effects: Iterable[Effect]) -> None:
+        """See tables as they were before a transaction gave them other files.
+
+        The new files have no rows in the backup, and their rows of pg_class no counts.
+        """
+        for effect in effects:
+            row = effect.before
+            if isinstance(row, ClassRow) and effect.deed in (Deed.REWRITE, Deed.TRUNCATE):
+                table = (effect.database, row.oid)
+                self._begin(table, row.reltuples, row.relpages, row.relfilenode)
 
     def follow(
         self,
@@ -73,17 +88,24 @@ class RowCounts:
         changed: Mapping[_Table, int],
     ) -> None:
         """Take a commit: what it created, emptied or analysed, and rows added or removed."""
+        copied: set[_Table] = set()
         for effect in effects:
             row = effect.after or effect.before
             if not isinstance(row, ClassRow):
                 continue
             table = (effect.database, row.oid)
             if effect.deed in (Deed.CREATE, Deed.TRUNCATE):
-                self._known[table] = _Known(0, sure=True)
+                unlogged = row.relpersistence == _UNLOGGED
+                self._known[table] = _Known(None if unlogged else 0, sure=True)
             elif effect.deed is Deed.DROP:
                 self._known.pop(table, None)
+            elif effect.deed is Deed.REWRITE:
+                rows = copied_rows(transaction, effect)
+                if rows is not None:
+                    self._known[table] = _Known(rows, sure=True)
+                    copied.add(table)
         for table, added in changed.items():
-            if table in self._known:
+            if table in self._known and table not in copied:
                 self._known[table].since += added
         for change in transaction.rows:
             self._take_statistics(change.kind, change.database, change.before, change.after)
@@ -97,3 +119,18 @@ class RowCounts:
         counted = (before.reltuples, before.relpages) != (after.reltuples, after.relpages)
         if kind is ChangeKind.UPDATED and counted and after.relpages and after.reltuples >= 0:
             self._known[database, after.oid] = _Known(after.reltuples, sure=True)
+
+
+def copied_rows(transaction: Transaction, effect: Effect) -> int | None:
+    """With how many rows a table came out of being rewritten row by row, as ALTER TABLE does.
+
+    None where it was written page by page, as by VACUUM FULL, or where the WAL has none of it.
+    """
+    row = effect.after
+    if not isinstance(row, ClassRow):
+        return None
+    place = (effect.database, row.relfilenode)
+    for change in transaction.changes:
+        if change.place[1:] == place and change.inserted and not change.images:
+            return change.inserted - change.deleted
+    return None

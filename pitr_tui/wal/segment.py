@@ -173,7 +173,7 @@ class SegmentReader:
             if records.places.size:
                 self.first_previous = Lsn(int(stretch.words[first + 1]))
         if records.places.size:
-            self.end = Lsn(int(stretch.ends(records.after[-1:])[0]))
+            self.end = Lsn(int(stretch.ends(np.array([records.end]))[0]))
             self.previous = Lsn(int(records.lsns[-1]))
         self.stop, self._switched = found.stop, found.switch
         if found.rest is None:

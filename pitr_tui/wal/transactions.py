@@ -21,6 +21,7 @@ class Kind(StrEnum):
     COMMIT_PREPARED = "commit prepared"
     ABORT_PREPARED = "abort prepared"
     CRASHED = "crashed"  # the server that ran it went down, which rolled it back
+    UNKNOWN = "unknown"  # its end lies in WAL that could not be read, if it has one
     IN_PROGRESS = "in progress"
 
 

@@ -37,7 +37,8 @@ class Window:
 
     `way` has the runs of WAL that lead there, the last one perhaps with a segment that was
     only `begun`: then the WAL ends somewhere before `end_lsn`. `end_time` is the last time
-    that a segment's head tells of, so there is more behind it. `stopped_by` says why it goes
+    that a segment's head tells of, so there is more behind it. Both are `exact` once the last
+    segment was read to its end. `stopped_by` says why it goes
     no further where there is more WAL behind a gap.
     """
 
@@ -48,6 +49,7 @@ class Window:
     end_time: datetime | None
     begun: bool
     stopped_by: str
+    exact: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,87 @@ ACCIDENTS: dict[str, tuple[tuple[str, ...], str, dict[str, object]]] = {
         "deleted 40 of about 40 rows of shop.sub",
         {"what": "mass delete", "names": ["shop.sub"], "rows": 40, "of": 40},
     ),
+    "delete after a rewrite": (
+        ("DELETE FROM shop.typed WHERE id <= 10",),
+        "deleted 10 of about 25 rows of shop.typed",
+        {"what": "mass delete", "names": ["shop.typed"], "rows": 10, "of": 25},
+    ),
+    "update and rewrite": (
+        ("UPDATE shop.deployed SET price = 2", "ALTER TABLE shop.deployed ALTER id TYPE bigint"),
+        "updated 30 of about 30 rows of shop.deployed, "
+        "changed the type of the column id of shop.deployed",
+        {"what": "mass update", "names": ["shop.deployed"], "rows": 30, "of": 30},
+    ),
+    "delete after a move": (
+        ("DELETE FROM shop.moved WHERE id <= 20",),
+        "deleted 20 of about 35 rows of shop.moved",
+        {"what": "mass delete", "names": ["shop.moved"], "rows": 20, "of": 35},
+    ),
+    "delete after repacking": (
+        ("DELETE FROM shop.packed WHERE id <= 20",),
+        "deleted 20 of about 45 rows of shop.packed",
+        {"what": "mass delete", "names": ["shop.packed"], "rows": 20, "of": 45},
+    ),
+    "alter type with an index": (
+        ("ALTER TABLE shop.steady ALTER COLUMN id TYPE bigint",),
+        "changed the type of the column id of shop.steady",
+        {"what": "alter column type", "names": ["shop.steady"]},
+    ),
+    "delete in partitions": (
+        ("DELETE FROM shop.parted WHERE id % 2 = 0",),
+        "deleted 50 of about 100 rows of shop.parted_0, shop.parted_1, shop.parted_2 and 2 more",
+        {"what": "mass delete", "rows": 50, "of": 100},
+    ),
+    "drop column of partitions": (
+        ("ALTER TABLE shop.parted DROP COLUMN m",),
+        "dropped the column m of shop.parted, shop.parted_0, shop.parted_1 and 3 more",
+        {"what": "drop column"},
+    ),
+    "drop partitions": (
+        ("DROP TABLE shop.parted",),
+        "dropped shop.parted, shop.parted_4, shop.parted_3 and 3 more (about 50 rows)",
+        {"what": "drop table", "rows": 50},
+    ),
+    "reload": (
+        ("TRUNCATE shop.loaded", "INSERT INTO shop.loaded SELECT generate_series(1, 65)"),
+        "truncated shop.loaded (about 55 rows) and filled it with 65 again",
+        {"what": "truncate", "names": ["shop.loaded"], "rows": 55},
+    ),
+    "delete after a reload": (
+        ("DELETE FROM shop.loaded WHERE n <= 20",),
+        "deleted 20 of about 65 rows of shop.loaded",
+        {"what": "mass delete", "names": ["shop.loaded"], "rows": 20, "of": 65},
+    ),
+    "unlogged": (
+        ("TRUNCATE shop.swift",),
+        "truncated shop.swift; what is unlogged comes back empty",
+        {"what": "truncate", "names": ["shop.swift"], "rows": None},
+    ),
+    "prepared": (
+        ("DROP TABLE shop.doomed", "PREPARE TRANSACTION 'doom'"),
+        "dropped shop.doomed (about 15 rows)",
+        {"what": "drop table", "names": ["shop.doomed"], "rows": 15},
+    ),
+    "set aside": (
+        (
+            "CREATE TABLE shop.next AS SELECT * FROM shop.now",
+            "DROP TABLE shop.now",
+            "ALTER TABLE shop.next RENAME TO now",
+        ),
+        "dropped shop.now (about 33 rows)",
+        {"what": "drop table", "names": ["shop.now"], "rows": 33},
+    ),
 }
+
+# The way of pg_repack: two tables change places.
+SWAP = """
+WITH files AS (
+    SELECT oid, relfilenode FROM pg_class
+    WHERE oid IN ('shop.packed'::regclass, 'repack.table_1'::regclass)
+)
+UPDATE pg_class c SET relfilenode = other.relfilenode FROM files own, files other
+WHERE c.oid = own.oid AND other.oid <> own.oid
+"""
 HARMLESS = (
     "VACUUM FULL shop.steady",
     "CLUSTER shop.steady USING steady_pkey",
@@ -101,7 +181,19 @@ HARMLESS = (
     "VACUUM FULL pg_class",
     "VACUUM FULL pg_attribute",
     "VACUUM FULL pg_namespace",
+    "REFRESH MATERIALIZED VIEW shop.numbered",
+    "REFRESH MATERIALIZED VIEW CONCURRENTLY shop.numbered",
+    "BEGIN; DROP VIEW shop.seen; CREATE VIEW shop.seen AS SELECT 2 AS b; COMMIT",
+    "CREATE OR REPLACE VIEW shop.seen AS SELECT 2 AS b, 3 AS c",
+    "ALTER TABLE shop.parted DETACH PARTITION shop.parted_4",
+    "ALTER TABLE shop.parted ATTACH PARTITION shop.parted_4 FOR VALUES FROM (80) TO (100)",
+    "ALTER TABLE shop.moved SET TABLESPACE elsewhere",
+    "CREATE SCHEMA repack",
+    "CREATE TABLE repack.table_1 AS SELECT * FROM shop.packed",
+    SWAP,
+    "DROP TABLE repack.table_1",
 )
+HARMLESS_SINCE_12 = ("REINDEX TABLE CONCURRENTLY shop.steady",)
 BEFORE = (
     "CREATE SCHEMA shop",
     "CREATE SCHEMA old",
@@ -117,6 +209,9 @@ BEFORE = (
             ("priced", 20),
             ("typed", 25),
             ("sub", 40),
+            ("deployed", 30),
+            ("moved", 35),
+            ("packed", 45),
         )
     ),
     "CREATE TABLE shop.fill AS SELECT n FROM generate_series(1, 3000) n",
@@ -124,6 +219,21 @@ BEFORE = (
     "CREATE TABLE shop.steady (id int PRIMARY KEY, note text)",
     "INSERT INTO shop.steady SELECT n, 'x' FROM generate_series(1, 2000) n",
     "CREATE TABLE shop.hollow (id int)",
+    "CREATE MATERIALIZED VIEW shop.numbered AS "
+    "SELECT id, txid_current() AS n FROM generate_series(1, 200) id",
+    "CREATE UNIQUE INDEX ON shop.numbered (id)",
+    "CREATE VIEW shop.seen AS SELECT 1 AS a",
+    "CREATE TABLE shop.parted (id int, m int) PARTITION BY RANGE (id)",
+    *(
+        f"CREATE TABLE shop.parted_{n} PARTITION OF shop.parted "
+        f"FOR VALUES FROM ({20 * n}) TO ({20 * n + 20})"
+        for n in range(5)
+    ),
+    "INSERT INTO shop.parted SELECT n, n FROM generate_series(0, 99) n",
+    *(
+        f"CREATE TABLE shop.{name} AS SELECT generate_series(1, {rows}) AS n"
+        for name, rows in (("loaded", 55), ("doomed", 15), ("now", 33))
+    ),
     *(f"CREATE TABLE old.{name} AS SELECT n FROM generate_series(1, 10) n" for name in "abc"),
 )
 AFTER = (
@@ -131,6 +241,7 @@ AFTER = (
     "CREATE TABLE shop.young AS SELECT n FROM generate_series(1, 70) n",
     "CREATE TABLE shop.named AS SELECT n FROM generate_series(1, 60) n",
     "ALTER TABLE shop.named RENAME TO renamed",
+    "CREATE UNLOGGED TABLE shop.swift AS SELECT n FROM generate_series(1, 80) n",
 )
 
 
@@ -181,21 +292,25 @@ def scene(
 def _live(cluster: Cluster, place: Path) -> Scene:
     """Everything that happens, in its order; the database is called shop too."""
     cluster.server.database.rows("CREATE DATABASE shop")
+    elsewhere = cluster.directory / "elsewhere"
+    cluster.user.make_directory(elsewhere)
+    harmless = HARMLESS + (HARMLESS_SINCE_12 if cluster.major != "11" else ())
     xids: dict[str, int] = {}
     with cluster.connect("shop") as connection, connection.cursor() as cursor:
         for statement in (*BEFORE, "ANALYZE"):
             cursor.execute(statement)
         backup = cluster.take_backup()
-        for statement in (*AFTER, *HARMLESS):
+        cursor.execute(f"CREATE TABLESPACE elsewhere LOCATION '{elsewhere}'")
+        for statement in (*AFTER, *harmless):
             for part in statement.split("; "):
                 cursor.execute(part)
         for name, (statements, _, _) in ACCIDENTS.items():
             cursor.execute("BEGIN")
-            for statement in statements:
-                cursor.execute(statement)
             cursor.execute("SELECT txid_current()")
             xids[name] = int((cursor.fetchone() or (0,))[0])
-            cursor.execute("COMMIT")
+            for statement in statements:
+                cursor.execute(statement)
+            cursor.execute("COMMIT PREPARED 'doom'" if name == "prepared" else "COMMIT")
     cluster.server.database.rows("CREATE DATABASE scratch")
     cluster.server.database.rows("DROP DATABASE scratch")
     cluster.switch()

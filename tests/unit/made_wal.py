@@ -5,6 +5,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 
+from google_crc32c import extend, value
+
 from pitr_tui.postgres.walname import WalSegment
 from tests.unit.made import MAGIC_18, SYSTEM
 
@@ -16,7 +18,8 @@ def record(manager: int, info: int, main: bytes, *, before: bytes = b"") -> byte
     """A record with nothing but main data, padded as it stands in the WAL."""
     short = struct.pack("<BB", _SHORT, len(main)) if len(main) < 256 else b""
     data = before + (short or struct.pack("<BI", _LONG, len(main))) + main
-    head = struct.pack("<IIQBB2xI", 24 + len(data), 700, 0, info, manager, 0)
+    head = struct.pack("<IIQBB2x", 24 + len(data), 700, 0, info, manager)
+    head += struct.pack("<I", extend(value(data), head))
     return (head + data).ljust((24 + len(data) + 7) & ~7, b"\0")
 
 

@@ -71,9 +71,9 @@ def test_a_tired_person_understands_it(archive: Path, capsys: pytest.CaptureFixt
         "What can be recovered (backups that the archive tells of; see --backups):",
         "  000000010000000000000002.00000028, timeline 1",
         "      from 0/200120, 2026-11-22 14:43:41 UTC",
-        "    ✓ on timeline 1 to 0/600000, 2026-11-22 14:40:02 UTC or later",
+        "    ✓ on timeline 1 to 0/500050, 2026-11-22 14:40:02 UTC",
         "      then 000000010000000000000006 is missing",
-        "    ✓ on timeline 2 to 0/600000, 2026-11-22 15:10:02 UTC or later",
+        "    ✓ on timeline 2 to 0/500050, 2026-11-22 15:10:02 UTC",
     ]
     assert all(len(line) <= 80 for line in said[1:])
 
@@ -109,7 +109,7 @@ def test_a_program_gets_a_line_for_each_timeline_and_window(
     assert first["first_time"] == "2026-11-22T14:37:02.117000+00:00"
     assert (second["parent"], second["switch_lsn"]) == (1, "0/400100")
     assert second["closest_backup"] == home["backup"] == BACKUP_HISTORY_NAME[: -len(".backup")]
-    assert (home["timeline"], home["start_lsn"], home["end_lsn"]) == (1, "0/200120", "0/600000")
+    assert (home["timeline"], home["start_lsn"], home["end_lsn"]) == (1, "0/200120", "0/500050")
     assert home["stopped_by"] == f"{segment(6).name} is missing"
     assert [run["first"] for run in branch["way"]] == [segment(2).name, segment(4, 2).name]
     assert branch["end_time"] == "2026-11-22T15:10:02.117000+00:00"

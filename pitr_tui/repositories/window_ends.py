@@ -1,0 +1,72 @@
+"""Where recoverable windows end to the record, for which their last segments are read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+
+from pitr_tui.errors import PitrError
+from pitr_tui.postgres.timestamp import moment
+from pitr_tui.repositories.archive import WalArchive
+from pitr_tui.repositories.index_cache import Variant
+from pitr_tui.repositories.segment_reading import read_packed
+from pitr_tui.repositories.wal_facts import Means, facts_in_order
+from pitr_tui.wal.actions import decode_action
+from pitr_tui.wal.coverage import Coverage
+from pitr_tui.wal.facts import FORMAT, NO_TIME, SegmentFacts
+from pitr_tui.wal.pages import Ending
+from pitr_tui.wal.record import DamagedRecord
+from pitr_tui.wal.windows import Window
+from pitr_tui.wal.xact import Abort, Commit
+
+
+def with_ends(found: Coverage, archive: WalArchive, means: Means) -> Coverage:
+    """The same with the end of each window told by its last record and its last commit.
+
+    A segment that cannot be read leaves what its head told. Raises PitrError when the archive
+    itself cannot be read.
+    """
+    lasts = sorted({window.way[-1].last for window in found.windows if window.way})
+    read = partial(read_packed, watched=())
+    facts = {
+        segment: SegmentFacts.unpack(result)
+        for segment, result in facts_in_order(archive, lasts, Variant("facts", FORMAT), read, means)
+        if not isinstance(result, PitrError)
+    }
+    windows = [
+        _ended(window, facts.get(window.way[-1].last)) if window.way else window
+        for window in found.windows
+    ]
+    return replace(found, windows=tuple(windows))
+
+
+def _ended(window: Window, facts: SegmentFacts | None) -> Window:
+    if facts is None:
+        return window
+    stop = facts.stop
+    damaged = stop is not None and stop.kind is Ending.DAMAGED
+    why = f"{window.way[-1].last.name} is damaged at {stop.lsn}: {stop.why}" if stop else ""
+    time = _last_time(facts)
+    return replace(
+        window,
+        end_lsn=facts.end,
+        end_time=window.end_time if time is None else moment(time),
+        stopped_by=why if damaged else window.stopped_by,
+        exact=time is not None or window.end_time is None,
+    )
+
+
+def _last_time(facts: SegmentFacts) -> int | None:
+    """When the last transaction ended that ends in a segment."""
+    last: int | None = None
+    for note in facts.tally.each_note():
+        if note.time != NO_TIME:
+            last = note.time
+            continue
+        try:
+            action = decode_action(facts.tally.record(note, facts.version))
+        except DamagedRecord:
+            continue
+        if isinstance(action, Commit | Abort):
+            last = action.time
+    return last
