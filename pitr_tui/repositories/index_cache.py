@@ -17,7 +17,7 @@ from pathlib import Path
 
 CACHE_VARIABLE = "PITR_CACHE_DIR"
 _FILE_NAME = "wal-index.sqlite"
-_FORMAT = 1
+_FORMAT = 2
 _MOST_BYTES = 2 << 30
 _MOST_ARCHIVES = 32
 _LOCK_SECONDS = 1.0
@@ -73,7 +73,7 @@ class IndexCache:
             place = directory or cache_directory()
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
         except (OSError, RuntimeError) as error:  # RuntimeError: there is no home directory
-            self.remark = f"nothing is kept for the next time: {error}"
+            self.remark = _unkept(getattr(error, "filename", None), error)
             return
         self._file = place / _FILE_NAME
         with self._failures():
@@ -222,7 +222,8 @@ class IndexCache:
         try:
             yield self._database
         except BaseException:
-            self._database.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # a full disk has ended it already
+                self._database.execute("ROLLBACK")
             raise
         self._database.execute("COMMIT")
 
@@ -233,13 +234,20 @@ class IndexCache:
             with self._lock:
                 yield
         except (sqlite3.Error, OSError) as error:
-            self.remark = f"nothing is kept for the next time: {self._file}: {error}"
+            self.remark = _unkept(self._file, error)
             if self._database is not None:
                 with closing(self._database), suppress(sqlite3.Error):
                     self._database = None
             if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
                 with suppress(OSError):
                     self._file.unlink()
+
+
+def _unkept(place: object, error: Exception) -> str:
+    """What a person is told, whose answer is complete all the same."""
+    why = getattr(error, "strerror", None) or str(error)
+    where = f"{place}: " if place else ""
+    return f"this is not kept for the next time, which will take as long ({where}{why})"
 
 
 def _sealed(data: bytes) -> bytes:

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from queue import Full, Queue
@@ -198,6 +199,8 @@ class Workers(Generic[Result]):
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self.function), daemon=True)
         # An interrupt from the terminal goes to all of its processes; it is ours to answer.
+        # What starts first with the first worker would unblock it again.
+        resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
@@ -238,6 +241,7 @@ class Workers(Generic[Result]):
         return result if good else PitrError(*result)
 
     def _died(self, worker: _Worker) -> PitrError:
+        self.check()  # whoever ended us may have ended it too
         worker.process.join(_POLL_SECONDS * 10)
         return PitrError(
             "a process that was reading WAL has died",

@@ -102,7 +102,7 @@ def works_without(cache: IndexCache) -> None:
 def test_a_place_that_cannot_be_made_is_done_without(closable: Path) -> None:
     (closable / "closed").mkdir(mode=0o500)
     with IndexCache(closable / "closed" / "cache") as cache:
-        assert "nothing is kept" in cache.remark
+        assert "is not kept for the next time" in cache.remark
         assert "Permission denied" in cache.remark
         works_without(cache)
 
@@ -110,7 +110,7 @@ def test_a_place_that_cannot_be_made_is_done_without(closable: Path) -> None:
 def test_a_directory_that_cannot_be_written_is_done_without(closable: Path) -> None:
     (closable / "cache").mkdir(mode=0o500)
     with IndexCache(closable / "cache") as cache:
-        assert "nothing is kept" in cache.remark
+        assert "is not kept for the next time" in cache.remark
         works_without(cache)
 
 
@@ -130,7 +130,7 @@ def test_a_damaged_file_is_removed_and_made_anew(cache_dir: Path) -> None:
     cache_dir.mkdir()
     (cache_dir / FILE).write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     with IndexCache() as cache:
-        assert "nothing is kept" in cache.remark
+        assert "is not kept for the next time" in cache.remark
         works_without(cache)
     with IndexCache() as cache:
         assert cache.remark == ""
