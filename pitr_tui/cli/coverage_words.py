@@ -10,7 +10,7 @@ from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.wal.coverage import Coverage, Stretch, TimelineCoverage
 from pitr_tui.wal.ranges import WalRange
-from pitr_tui.wal.windows import Stranded, Window
+from pitr_tui.wal.windows import Stranded, Unreachable, Window
 from pitr_tui.wording import count_text, size_text
 
 _MOST_LINES = 24  # about the segments of one timeline
@@ -101,21 +101,18 @@ def say_windows(
     known = bool(found.windows or found.stranded or backups)
     where = "" if backups is not None else " (backups that the archive tells of; see --backups)"
     output.say(f"What can be recovered{where}:" if known else _nothing_known(backups))
-    before = None
-    for window in found.windows:
-        output.fact(_window_fact(window))
-        mark = window.backup
-        if mark != before:
-            since = f", {mark.stop_time}" if mark.stop_time else ""
-            output.say(f"  {mark.name}, timeline {mark.timeline}")
-            output.say(f"      from {mark.stop_lsn or 'its end, which is not known'}{since}")
-        before = mark
-        begun = "some point before " if window.begun and not window.exact else ""
-        later = "" if window.exact else " or later"
-        until = f", {shown(window.end_time, zone)}{later}" if window.end_time else ""
-        output.say(f"    ✓ on timeline {window.timeline} to {begun}{window.end_lsn}{until}")
-        if window.stopped_by:
-            output.say(f"      then {window.stopped_by}")
+    for mark in dict.fromkeys(window.backup for window in found.windows):
+        since = f", {mark.stop_time}" if mark.stop_time else ""
+        output.say(f"  {mark.name}, timeline {mark.timeline}")
+        output.say(f"      from {mark.stop_lsn or 'its end, which is not known'}{since}")
+        for window in found.windows:
+            if window.backup == mark:
+                output.fact(_window_fact(window))
+                _say_window(window, zone, output)
+        for one in found.unreachable:
+            if one.backup == mark:
+                output.fact(_unreachable_fact(one))
+                output.say(f"    ✗ not on timeline {one.timeline}: {one.why}")
     for lost in found.stranded:
         output.fact(_stranded_fact(lost))
         output.say(f"  ✗ {lost.backup.name}, timeline {lost.backup.timeline}")
@@ -200,6 +197,24 @@ def _window_fact(window: Window) -> dict[str, object]:
         "exact": window.exact,
         "stopped_by": window.stopped_by or None,
         "way": [_range_fact(run) for run in window.way],
+    }
+
+
+def _say_window(window: Window, zone: tzinfo, output: Output) -> None:
+    begun = "some point before " if window.begun and not window.exact else ""
+    later = "" if window.exact else " or later"
+    until = f", {shown(window.end_time, zone)}{later}" if window.end_time else ""
+    output.say(f"    ✓ on timeline {window.timeline} to {begun}{window.end_lsn}{until}")
+    if window.stopped_by:
+        output.say(f"      then {window.stopped_by}")
+
+
+def _unreachable_fact(one: Unreachable) -> dict[str, object]:
+    return {
+        "event": "UnreachableTimeline",
+        "backup": one.backup.name,
+        "timeline": int(one.timeline),
+        "why": one.why,
     }
 
 

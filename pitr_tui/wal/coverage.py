@@ -15,7 +15,7 @@ from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.wal.heads import Cluster
 from pitr_tui.wal.holdings import Held, Holdings, Unusable, times_of
 from pitr_tui.wal.ranges import WalRange
-from pitr_tui.wal.windows import BackupMark, Stranded, Window, windows
+from pitr_tui.wal.windows import BackupMark, Stranded, Unreachable, Window, windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,16 +85,17 @@ class Coverage:
     cluster: Cluster
     timelines: tuple[TimelineCoverage, ...]
     windows: tuple[Window, ...]
+    unreachable: tuple[Unreachable, ...]
     stranded: tuple[Stranded, ...]
 
 
 def coverage(known: Holdings, backups: Sequence[BackupMark] = ()) -> Coverage:
     """Put together what is held, and what can be recovered with it from these backups."""
     marks = sorted(backups, key=lambda mark: (mark.start_lsn, mark.name))
-    reachable, stranded = windows(known, marks)
+    reachable, unreachable, stranded = windows(known, marks)
     every = {*known.timelines, *(mark.timeline for mark in marks)}
     timelines = [_timeline(known, one, marks, reachable) for one in sorted(every)]
-    return Coverage(known.cluster, tuple(timelines), reachable, stranded)
+    return Coverage(known.cluster, tuple(timelines), reachable, unreachable, stranded)
 
 
 def _timeline(

@@ -60,15 +60,25 @@ class Stranded:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A timeline that leaves a backup's and has WAL here, to which something is missing."""
+
+    backup: BackupMark
+    timeline: TimelineId
+    why: str
+
+
 def windows(
     known: Holdings, backups: Sequence[BackupMark]
-) -> tuple[tuple[Window, ...], tuple[Stranded, ...]]:
+) -> tuple[tuple[Window, ...], tuple[Unreachable, ...], tuple[Stranded, ...]]:
     """One window for each backup and each timeline that can be reached from it.
 
     A timeline whose own WAL behind a fork is not there makes none: all that could be reached
     on it lies on the way to the child.
     """
     reached: list[Window] = []
+    unreachable: list[Unreachable] = []
     stranded: list[Stranded] = []
     for backup in backups:
         home = _window(known, backup, known.history(backup.timeline))
@@ -76,9 +86,14 @@ def windows(
         if problem:
             stranded.append(Stranded(backup, problem))
             continue
-        mine = [home, *_further(known, backup)]
+        mine = [home]
+        for window in _further(known, backup):
+            if window.way and window.way[-1].first.timeline == window.timeline:
+                mine.append(window)
+            elif window.timeline in known.held:
+                unreachable.append(Unreachable(backup, window.timeline, window.stopped_by))
         reached.extend(one for one in mine if not any(_is_part_of(one, two) for two in mine))
-    return tuple(reached), tuple(stranded)
+    return tuple(reached), tuple(unreachable), tuple(stranded)
 
 
 def _why_stranded(known: Holdings, backup: BackupMark, home: Window) -> str:
@@ -93,7 +108,7 @@ def _why_stranded(known: Holdings, backup: BackupMark, home: Window) -> str:
 
 
 def _further(known: Holdings, backup: BackupMark) -> Iterator[Window]:
-    """The windows on the timelines that left the backup's after it had ended."""
+    """How far one gets on the timelines that left the backup's after it had ended."""
     for timeline in known.timelines:
         history = known.history(timeline)
         if timeline == backup.timeline or not history.forks:
@@ -103,9 +118,7 @@ def _further(known: Holdings, backup: BackupMark) -> Iterator[Window]:
             history.contains(backup.timeline, lsn) for lsn in (backup.checkpoint_lsn, at_the_end)
         ):
             continue
-        window = _window(known, backup, history)
-        if window.way and window.way[-1].first.timeline == timeline:
-            yield window
+        yield _window(known, backup, history)
 
 
 def _is_part_of(one: Window, other: Window) -> bool:

@@ -172,6 +172,8 @@ def test_a_child_needs_its_own_copy_of_the_segment_with_the_fork() -> None:
     found = covered(files, [history(2, (1, 0x400100))], [mark(2)])
     assert [int(window.timeline) for window in found.windows] == [1]
     assert numbers(found.timelines[1].gaps) == [(4, 4)]
+    (branch,) = found.unreachable
+    assert (branch.timeline, branch.why) == (2, f"{segment(4, 2).name} is missing")
 
 
 def test_a_parent_is_needed_up_to_the_fork() -> None:
@@ -191,6 +193,7 @@ def test_a_fork_at_the_begin_of_a_segment_needs_the_parents_last_one() -> None:
 def test_a_backup_that_ended_behind_the_fork_does_not_lead_to_the_child() -> None:
     found = covered(forked(), [history(2, (1, 0x400100))], [mark(3, stop=5)])
     assert [int(window.timeline) for window in found.windows] == [1]
+    assert found.unreachable == ()  # no WAL that comes later would help
 
 
 def test_an_unknown_ancestry_is_told_and_its_own_backups_still_count() -> None:
