@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, tzinfo
 
 from pitr_tui.cli.output import Output
+from pitr_tui.cli.transaction_words import wrapped
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.wal.coverage import Coverage, Stretch, TimelineCoverage
@@ -14,6 +15,11 @@ from pitr_tui.wal.windows import Stranded, Unreachable, Window
 from pitr_tui.wording import count_text, size_text
 
 _MOST_LINES = 24  # about the segments of one timeline
+_UNKNOWN_END = "the end of the backup, whose LSN neither it nor the archive tells"
+_NOT_READ = (
+    "Damage inside a segment does not show here, because only beginnings and ends are read; "
+    "`pitr wal suspects` reads all of it."
+)
 
 
 def say_archive(
@@ -27,7 +33,7 @@ def say_archive(
             "archive": str(archive.directory),
             "version": cluster.major,
             "system_identifier": cluster.system_identifier,
-            "segment_size": cluster.segment_size,
+            "segment_size": cluster.segment_size if cluster.major else None,
             "remarks": list(remarks),
         }
     )
@@ -40,7 +46,7 @@ def say_archive(
             f"segments of {size_text(cluster.segment_size)}"
         )
     for remark in remarks:
-        output.say(f"  ! {remark}")
+        _say(f"  ! {remark}", output)
 
 
 def say_timeline(one: TimelineCoverage, zone: tzinfo, output: Output) -> None:
@@ -54,18 +60,18 @@ def say_timeline(one: TimelineCoverage, zone: tzinfo, output: Output) -> None:
         f"{size_text(one.bytes)}{packed}"
     )
     if one.fork and one.fork.reason:
-        output.say(f"  because: {one.fork.reason}")
+        _say(f"  because: {one.fork.reason}", output)
     if one.problem:
-        output.say(f"  ! {one.problem}")
+        _say(f"  ! {one.problem}", output)
     pieces = _pieces(one, zone)
     half = _MOST_LINES // 2
     left_out = len(pieces) - 2 * half
-    for line in pieces if left_out <= 1 else pieces[:half]:
-        output.say(line)
+    for piece in pieces if left_out <= 1 else pieces[:half]:
+        _say(piece, output)
     if left_out > 1:
         output.say(f"  … {left_out:,} more of these, all of them with --json …")
-        for line in pieces[-half:]:
-            output.say(line)
+        for piece in pieces[-half:]:
+            _say(piece, output)
 
 
 def _pieces(one: TimelineCoverage, zone: tzinfo) -> list[str]:
@@ -104,7 +110,7 @@ def say_windows(
     for mark in dict.fromkeys(window.backup for window in found.windows):
         since = f", {mark.stop_time}" if mark.stop_time else ""
         output.say(f"  {mark.name}, timeline {mark.timeline}")
-        output.say(f"      from {mark.stop_lsn or 'its end, which is not known'}{since}")
+        output.say(f"      from {mark.stop_lsn or _UNKNOWN_END}{since}")
         for window in found.windows:
             if window.backup == mark:
                 output.fact(_window_fact(window))
@@ -112,17 +118,27 @@ def say_windows(
         for one in found.unreachable:
             if one.backup == mark:
                 output.fact(_unreachable_fact(one))
-                output.say(f"    ✗ not on timeline {one.timeline}: {one.why}")
+                _say(f"    ✗ not on timeline {one.timeline}: {one.why}", output)
     for lost in found.stranded:
         output.fact(_stranded_fact(lost))
         output.say(f"  ✗ {lost.backup.name}, timeline {lost.backup.timeline}")
-        output.say(f"      {lost.why}")
+        _say(f"      {lost.why}", output)
     for broken in backups or ():
         if isinstance(broken, BrokenBackup):
             what, why = broken.problem.what, broken.problem.why
             path = str(broken.path)
             output.fact({"event": "BrokenBackup", "path": path, "what": what, "why": why})
-            output.say(f"  ✗ {broken.path.name}: {what}: {why}")
+            _say(f"  ✗ {broken.path.name}: {what}: {why}", output)
+    if found.windows:
+        _say(_NOT_READ, output)
+
+
+def _say(text: str, output: Output) -> None:
+    """Lines of 80 columns; what goes on is indented a little more."""
+    for part in text.split("\n"):
+        indent = len(part) - len(part.lstrip())
+        for line in wrapped(part, indent + 2 if indent else 0):
+            output.say(line)
 
 
 def _nothing_known(backups: Sequence[object] | None) -> str:
@@ -206,7 +222,7 @@ def _say_window(window: Window, zone: tzinfo, output: Output) -> None:
     until = f", {shown(window.end_time, zone)}{later}" if window.end_time else ""
     output.say(f"    ✓ on timeline {window.timeline} to {begun}{window.end_lsn}{until}")
     if window.stopped_by:
-        output.say(f"      then {window.stopped_by}")
+        _say(f"      then {window.stopped_by}", output)
 
 
 def _unreachable_fact(one: Unreachable) -> dict[str, object]:

@@ -12,10 +12,12 @@ from datetime import UTC, datetime, tzinfo
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.places import read_with_any_image
 from pitr_tui.cli.signals import cancellable
+from pitr_tui.cli.transaction_words import wrapped
 from pitr_tui.errors import UsageError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.moment import parse_moment, zone_named
 from pitr_tui.postgres.timestamp import from_moment
+from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.index_cache import IndexCache
 from pitr_tui.repositories.wal_facts import Means
@@ -70,6 +72,12 @@ class Opened:
             if self.span.is_behind(item):
                 return
             yield item
+
+    def segment_at(self, lsn: Lsn) -> WalSegment:
+        """The segment that has, or should have, this position."""
+        known = self.reading.known
+        number = known.number_at(lsn)
+        return known.segment(known.needed(self.reading.history, number), number)
 
     def _first(self) -> int | None:
         if self.reading.start is not None:
@@ -142,15 +150,18 @@ def _bound(text: str | None, zone: tzinfo | None) -> Lsn | int | None:
 def say_remarks(one: Opened, output: Output) -> None:
     """What a person should know about all that is shown."""
     reading = one.reading
-    for remark in reading.remarks:
-        output.say(f"! {remark}")
+    remarks = list(reading.remarks)
     for timeline, count in reading.left_out:
-        output.say(
-            f"! {count_text(count, 'segment')} of timeline {timeline} are not on the way to "
+        remarks.append(
+            f"{count_text(count, 'segment')} of timeline {timeline} "
+            f"{'is' if count == 1 else 'are'} not on the way to "
             f"timeline {reading.history.timeline}; --timeline {timeline} shows them"
         )
     if reading.start is None:
-        output.say("! Without --backup only those tables have names that the WAL itself tells.")
+        remarks.append("Without --backup only those tables have names that the WAL itself tells.")
+    for remark in remarks:
+        for line in wrapped(f"! {remark}", 2):
+            output.say(line)
     output.fact(
         {
             "event": "Reading",

@@ -14,6 +14,7 @@ from pitr_tui.cli.transaction_words import (
     clock,
     day,
     iso_time,
+    one_line,
     unread_fact,
     unread_words,
     wrapped,
@@ -22,7 +23,7 @@ from pitr_tui.wal.findings import Remark, Suspect
 from pitr_tui.wal.happenings import happening_words
 from pitr_tui.wal.seam import Unread
 from pitr_tui.wal.suspects import SuspectFinder
-from pitr_tui.wal.transactions import Happening, Transaction
+from pitr_tui.wal.transactions import Happening, Kind, Transaction
 from pitr_tui.wording import count_text
 
 _INDENT = 5
@@ -84,20 +85,48 @@ class _Hearing:
     def _say(self) -> None:
         zone = self._one.zone
         for rank, (suspect, line) in enumerate(self._found, 1):
-            self._output.fact(_fact(rank, suspect, line))
+            holes = self._holes_before(suspect.transaction)
+            self._output.fact({**_fact(rank, suspect, line), "unreadable_before": bool(holes)})
             if rank <= self._limit:
-                for text in _paragraph(rank, suspect, zone):
+                for text in (*_paragraph(rank, suspect, zone), *self._advice(suspect, holes)):
                     self._output.say(text)
         hidden = len(self._found) - self._limit
         if hidden > 0:
             self._output.say(f"… {count_text(hidden, 'more suspect')}; --limit shows them")
         if not self._found:
-            self._output.say("No transaction looks harmful.")
+            read = " of those that could be read" if self._holes else ""
+            self._output.say(f"No transaction{read} looks harmful.")
         self._say_events(zone)
         for unread in self._unread:
-            self._output.fact(unread_fact(unread))
-            self._output.say(unread_words(unread))
+            segment = self._one.segment_at(unread.lsn)
+            self._output.fact(unread_fact(unread, segment))
+            for text in unread_words(unread, segment):
+                self._output.say(text)
         self._output.say(f"{count_text(self._seen, 'transaction')} looked at.")
+
+    @property
+    def _holes(self) -> list[Unread]:
+        return [unread for unread in self._unread if unread.until is not None]
+
+    def _holes_before(self, one: Transaction) -> list[Unread]:
+        return [hole for hole in self._holes if hole.until is not None and hole.until <= one.lsn]
+
+    def _advice(self, suspect: Suspect, holes: list[Unread]) -> Iterator[str]:
+        """How to get to just before a suspect, where one can."""
+        one, reading = suspect.transaction, self._one.reading
+        if one.kind is Kind.UNKNOWN:
+            yield "     or more, and whether it committed could not be read"
+            return
+        if one.partial:
+            yield "     or more: part of it may lie in WAL that was not read"
+        if holes and reading.start is not None:
+            yield f"     out of reach from this backup: the WAL has a hole at {holes[0].lsn}"
+            return
+        if holes:
+            yield f"     only from a backup taken after the hole that ends at {holes[-1].until}"
+        several = len(reading.known.timelines) > 1 or one.timeline != 1
+        branch = f" --timeline {one.timeline}" if several else ""
+        yield f"     just before it: --target-xid {one.xid} --exclusive{branch}"
 
     def _say_events(self, zone: tzinfo) -> None:
         if self._events:
@@ -125,15 +154,24 @@ def _fact(rank: int, suspect: Suspect, line: str) -> dict[str, object]:
             {"what": f.what, "names": f.names, "rows": f.rows, "of": f.of, "words": f.words}
             for f in suspect.findings
         ],
-        "target": {"xid": one.xid, "inclusive": False},
+        "target": _target(one),
         "transaction": json.loads(line) if line else None,
     }
 
 
+def _target(one: Transaction) -> dict[str, object] | None:
+    """Where to stop a recovery; without a known end there is nothing to stop at."""
+    if one.kind is Kind.UNKNOWN:
+        return None
+    return {"xid": one.xid, "inclusive": False, "timeline": int(one.timeline)}
+
+
 def _paragraph(rank: int, suspect: Suspect, zone: tzinfo) -> Iterator[str]:
     one = suspect.transaction
-    where = f" in {suspect.database}" if suspect.database else ""
-    yield f"{rank}. {day(one.time, zone)} {clock(one.time, zone)} {zone}, xid {one.xid}{where}"
+    where = f" in {one_line(suspect.database)}" if suspect.database else ""
+    when = "at a time not known"
+    if one.time is not None:
+        when = f"{day(one.time, zone)} {clock(one.time, zone)} {zone}"
+    yield f"{rank}. {when}, xid {one.xid}{where}"
     for finding in suspect.findings:
         yield from wrapped(f"     {finding.words}", _INDENT)
-    yield f"     just before it: --target-xid {one.xid} --exclusive"

@@ -9,8 +9,13 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import TypeAlias
 
+from pitr_tui.postgres.quote import visible
 from pitr_tui.postgres.timestamp import moment
+from pitr_tui.postgres.walname import WalSegment
+from pitr_tui.wal.catalogrows import DatabaseRow
+from pitr_tui.wal.effects import Deed, effects_of
 from pitr_tui.wal.names import NameBook, RelationKind, RelationName
+from pitr_tui.wal.pages import Ending
 from pitr_tui.wal.record import Locator
 from pitr_tui.wal.seam import Unread
 from pitr_tui.wal.transactions import Change, Kind, Transaction
@@ -20,6 +25,7 @@ Place: TypeAlias = tuple[int, int, int]  # tablespace, database, file number
 
 _WIDTH = 80
 _SHOWN_RELATIONS = 3
+_UNREAD_INDENT = 2
 _FIRST_NORMAL_OID = 16384
 _ENDS = {
     Kind.COMMIT: "commit",
@@ -27,7 +33,7 @@ _ENDS = {
     Kind.PREPARE: "prepared",
     Kind.COMMIT_PREPARED: "commit prepared",
     Kind.ABORT_PREPARED: "rolled back prepared",
-    Kind.CRASHED: "lost in a crash",
+    Kind.CUT_OFF: "cut off",
     Kind.UNKNOWN: "end not read",
     Kind.IN_PROGRESS: "in progress",
 }
@@ -50,9 +56,22 @@ def _second(seconds: int) -> str | None:
 
 def wrapped(text: str, indent: int) -> Iterator[str]:
     """Lines of 80 columns, all but the first one indented; a long word keeps its line."""
-    lines = textwrap.wrap(text, _WIDTH - indent, break_long_words=False, break_on_hyphens=False)
+    text, width = one_line(text), _WIDTH - indent
+    if len(text) <= width:
+        yield text
+        return
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     for number, line in enumerate(lines):
         yield (" " * indent if number else "") + line
+
+
+def one_line(text: str) -> str:
+    """Text from outside, such as a table's name, that must not look like a line of ours.
+
+    >>> one_line("evil\\nname")
+    'evil␊name'
+    """
+    return visible(text).replace("\n", "␊").replace("\t", "␉")
 
 
 def clock(time: int | None, zone: tzinfo) -> str:
@@ -127,6 +146,7 @@ class TransactionWords:
             f'"gid": {gid}, '
             f'"partial": {"true" if one.partial else "false"}, '
             f'"relations": [{", ".join(relations)}], "dropped": [{", ".join(dropped)}], '
+            f'"dropped_databases": {json.dumps(_dropped_databases(one))}, '
             f'"bytes": {one.bytes}, "records": {one.records}}}'
         )
 
@@ -141,36 +161,55 @@ class TransactionWords:
         return self._heads.__getitem__
 
     def people(self, one: Transaction, zone: tzinfo) -> Iterator[str]:
-        """A line or two of at most 80 columns, as long as names are short."""
-        parts = list(self._parts(one))
+        """A few lines of at most 80 columns, as long as names are short."""
+        nothing = "nothing but catalogs changed" if one.changes else "no rows of tables"
+        parts = list(self._parts(one)) or [nothing]
         head = f"{clock(one.time, zone)}  {one.xid:>10}  {one.lsn!s:<12} "
-        ended = "" if one.kind is Kind.COMMIT else f"{_ENDS[one.kind]}; "
-        yield head + ended + (parts[0] if parts else "no rows of tables")
-        indent = " " * len(head)
-        for part in parts[1:_SHOWN_RELATIONS]:
-            yield indent + part
+        gid = "" if one.gid is None else f" as '{one.gid}'"
+        ended = "" if one.kind is Kind.COMMIT else f"{_ENDS[one.kind]}{gid}; "
         if len(parts) > _SHOWN_RELATIONS:
-            yield f"{indent}and {count_text(len(parts) - _SHOWN_RELATIONS, 'more table')}"
+            more = count_text(len(parts) - _SHOWN_RELATIONS, "more table")
+            parts[_SHOWN_RELATIONS:] = [f"and {more}"]
+        parts[0] = ended + parts[0]
+        for number, part in enumerate(parts):
+            first, *more_lines = wrapped(part, len(head))
+            yield (" " * len(head) if number else head) + first
+            yield from more_lines
 
     def _parts(self, one: Transaction) -> Iterator[str]:
         """What a transaction did to each table, most rows first; catalogs are left out."""
         xids = frozenset((one.xid, *one.subxids))
+        for database in _dropped_databases(one):
+            yield f"dropped the database {one_line(database)}"
         for change in sorted(one.changes, key=lambda change: -change.rows):
             name = self.name_of(change.place, xids)
             toast = name.kind is RelationKind.TOAST
-            if change.rows and change.locator.number >= _FIRST_NORMAL_OID and not toast:
-                yield f"{short_name(name, change.locator)} {signed(change)}"
+            if change.rows and change.place[2] >= _FIRST_NORMAL_OID and not toast:
+                more = " or more" if one.partial else ""
+                yield f"{short_name(name, change.locator)} {signed(change)}{more}"
         if one.dropped:
             owners = [self.name_of(locator, xids) for locator in one.dropped]
-            tables = {str(name.table) for name in owners if name.name}
+            tables = {one_line(str(name.table)) for name in owners if name.name}
             named = f" of {', '.join(sorted(tables)[:2])}" if tables else ""
             more = f" and {len(tables) - 2} more" if len(tables) > 2 else ""
             yield f"removed {count_text(len(one.dropped), 'file')}{named}{more}"
 
 
+def _dropped_databases(one: Transaction) -> list[str]:
+    if not one.rows:
+        return []
+    gone = (effect.before for effect in effects_of(one) if effect.deed is Deed.DROP_DATABASE)
+    return [row.datname for row in gone if isinstance(row, DatabaseRow)]
+
+
+def users_rows(one: Transaction) -> int:
+    """How many rows of others than the system catalogs it changed, those of TOAST with them."""
+    return sum(change.rows for change in one.changes if change.place[2] >= _FIRST_NORMAL_OID)
+
+
 def short_name(name: RelationName, locator: Locator) -> str:
     """A name, or the number of the file whose name nothing tells."""
-    return str(name) if name.name else f"file {locator}"
+    return one_line(str(name)) if name.name else f"file {locator}"
 
 
 def signed(change: Change) -> str:
@@ -183,18 +222,25 @@ def signed(change: Change) -> str:
     return " ".join(f"{sign}{count:,}" for sign, count in counts if count)
 
 
-def unread_fact(one: Unread) -> dict[str, object]:
+def unread_fact(one: Unread, segment: WalSegment) -> dict[str, object]:
     """What was not read, for programs; without an `until` it is the end of the WAL."""
     return {
         "event": "Unread",
         "lsn": str(one.lsn),
         "until": str(one.until) if one.until is not None else None,
+        "segment": segment.name,
+        "offset": one.lsn - segment.start,
         "kind": one.kind,
         "why": one.why,
     }
 
 
-def unread_words(one: Unread) -> str:
+def unread_words(one: Unread, segment: WalSegment) -> Iterator[str]:
+    """Lines about the end of the WAL, or about a hole in it and what that means."""
     if one.until is None:
-        return f"The WAL ends at {one.lsn}: {one.why}."
-    return f"✗ Not read: {one.lsn} to {one.until}, because {one.why}."
+        yield from wrapped(f"The WAL ends at {one.lsn}: {one.why}.", _UNREAD_INDENT)
+        return
+    words = f"✗ Not read: {one.lsn} to {one.until}, because {one.why}"
+    if one.kind is Ending.DAMAGED:
+        words += f" (byte {one.lsn - segment.start:,} of {segment.name})"
+    yield from wrapped(f"{words}. Recovery from a backup before it stops there.", _UNREAD_INDENT)

@@ -59,4 +59,7 @@ def _coverage(survey: Survey, backups: Sequence[Backup | BrokenBackup] | None) -
         raise PitrError("a backup cannot be read", f"{error.filename}: {error.strerror}") from error
     if len(systems) != 1:
         return coverage_of(survey.holdings(), marks)
-    return coverage_of(survey.holdings(systems.pop(), usable[0].segment_size), marks)
+    known = survey.holdings(systems.pop(), usable[0].segment_size)
+    whole = any(len(held.numbers) for held in known.held.values())
+    # Of backups that are strangers here, the archive's own cluster says that they are.
+    return coverage_of(known if whole else survey.holdings(), marks)

@@ -230,17 +230,17 @@ class IndexCache:
     @contextmanager
     def _failures(self) -> Iterator[None]:
         """Go on without the cache after a failure; one that is damaged is removed."""
-        try:
-            with self._lock:
+        with self._lock:
+            try:
                 yield
-        except (sqlite3.Error, OSError) as error:
-            self.remark = _unkept(self._file, error)
-            if self._database is not None:
-                with closing(self._database), suppress(sqlite3.Error):
-                    self._database = None
-            if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
-                with suppress(OSError):
-                    self._file.unlink()
+            except (sqlite3.Error, OSError) as error:
+                self.remark = _unkept(self._file, error)
+                if self._database is not None:
+                    with closing(self._database), suppress(sqlite3.Error):
+                        self._database = None
+                if getattr(error, "sqlite_errorcode", None) in _DAMAGED:
+                    with suppress(OSError):
+                        self._file.unlink()
 
 
 def _unkept(place: object, error: Exception) -> str:

@@ -141,6 +141,8 @@ class WalReading:
         if number < segment.number and not seam.lost:
             timeline = self.known.needed(self.history, number)
             seam.lost = self.known.why_not(self.known.segment(timeline, number))
+            if segment.number - number > 1:
+                seam.lost += f", the first of {segment.number - number:,}"
 
 
 def open_reading(

@@ -127,7 +127,7 @@ class Assembler:
         yield from self._unfinished(Kind.IN_PROGRESS, _EVERYWHERE)
         unread = self.seam.end()
         if unread is None and self._end is not None:
-            unread = Unread(self._end, None, Ending.CUT, "there is no later segment")
+            unread = Unread(self._end, None, Ending.LAST, "there is no later segment")
         if unread is not None:
             yield unread
 
@@ -226,7 +226,7 @@ class Assembler:
             if one is None:
                 self._learn_xids(action)
                 if _went_down(action):
-                    yield from self._unfinished(Kind.CRASHED, record.lsn)
+                    yield from self._unfinished(Kind.CUT_OFF, record.lsn)
                 yield Happening(record.lsn, record.end, where.timeline, action)
             else:
                 one.actions = [*(one.actions or ()), action]
@@ -298,7 +298,7 @@ class Assembler:
         """Of every transaction, because a backup has rows of some that ended later."""
         if kind in (Kind.COMMIT, Kind.COMMIT_PREPARED):
             self.catalog.committed(xids)
-        elif kind in (Kind.ABORT, Kind.ABORT_PREPARED, Kind.CRASHED):
+        elif kind in (Kind.ABORT, Kind.ABORT_PREPARED, Kind.CUT_OFF):
             self.catalog.aborted(xids)
 
     def _full_xid(self, xid: int) -> int | None:

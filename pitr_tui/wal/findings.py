@@ -30,16 +30,16 @@ class What(StrEnum):
     DROP_OTHER = "drop"
 
 
-# How bad each is, from 0 to 100; of those with a share, when all of a table is hit.
+# How bad each is; of those with a share, when all of a table is hit. Rows add up to 20.
 SEVERITY = {
-    What.DROP_DATABASE: 100.0,
-    What.DROP_SCHEMA: 95.0,
-    What.DROP_TABLE: 90.0,
-    What.TRUNCATE: 88.0,
-    What.DELETE: 85.0,
-    What.UPDATE: 80.0,
-    What.DROP_COLUMN: 75.0,
-    What.INSERT: 50.0,
+    What.DROP_DATABASE: 160.0,
+    What.DROP_SCHEMA: 140.0,
+    What.DROP_TABLE: 120.0,
+    What.TRUNCATE: 115.0,
+    What.DELETE: 100.0,
+    What.UPDATE: 95.0,
+    What.DROP_COLUMN: 90.0,
+    What.INSERT: 60.0,
     What.ALTER_TYPE: 30.0,
     What.DROP_OTHER: 20.0,
 }
@@ -97,7 +97,7 @@ class Case:
 
 def weight(rows: int | None) -> float:
     """A little more for many rows, so that of two alike the larger comes first."""
-    return min(4.0, math.log10(rows + 1) / 2) if rows else 0.0
+    return min(20.0, 4 * math.log10(rows + 1)) if rows else 0.0
 
 
 def listed(names: Sequence[str]) -> str:

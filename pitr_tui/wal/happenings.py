@@ -29,6 +29,9 @@ def happening_words(item: Happening) -> Said | None:
     match item.action:
         case RestorePoint(name, time):
             return Said(f"restore point {name!r}", time)
+        case Checkpoint(shutdown=True) as one if one.timeline != one.previous_timeline:
+            words = f"timeline {one.timeline} begins: it leaves timeline {one.previous_timeline}"
+            return Said(words, one.time)
         case Checkpoint(shutdown=True) as one:
             return Said("the server was shut down, or came back from a crash", one.time)
         case EndOfRecovery() as one:

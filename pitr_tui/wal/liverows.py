@@ -33,9 +33,7 @@ def live_rows(content: bytes) -> int:
     pages = len(content) // PAGE_SIZE
     octets = np.frombuffer(content, np.uint8, pages * PAGE_SIZE)
     lower = octets.view("<u2").reshape(pages, PAGE_SIZE // 2)[:, 6].astype(np.int64)
-    counts = np.clip(
-        (lower - LINE_POINTERS) // _POINTER, 0, (PAGE_SIZE - LINE_POINTERS) // _POINTER
-    )
+    counts = np.clip((lower - LINE_POINTERS) // _POINTER, 0, _MOST_POINTERS)
     begins = np.repeat(np.arange(pages) * PAGE_SIZE, counts)
     nth = np.arange(begins.size) - np.repeat(np.cumsum(counts) - counts, counts)
     pointers = octets.view("<u4")[(begins + LINE_POINTERS) // _POINTER + nth].astype(np.int64)

@@ -81,7 +81,8 @@ class Losses:
             with_tables = f" with {count_text(len(tables), 'table')}" if tables else ""
             words = f"dropped the schema {listed(schemas)}{with_tables}{_about(rows)}"
             what = What.DROP_SCHEMA
-            yield Finding(what, (*schemas, *names), rows, None, SEVERITY[what], words)
+            severity = SEVERITY[what] + weight(rows)
+            yield Finding(what, (*schemas, *names), rows, None, severity, words)
         elif tables:
             beside = f" and {count_text(more, 'more relation')}" if more else ""
             lost = _unlogged(name for name, _ in tables)

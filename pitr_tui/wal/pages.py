@@ -27,12 +27,13 @@ _LOW_32 = np.uint64(0xFFFFFFFF)
 
 
 class Ending(StrEnum):
-    """What stands where the reading of a segment ended before its last byte."""
+    """What stands where a reading ended."""
 
     UNWRITTEN = "unwritten"  # zeros: the server has not got so far
     RECYCLED = "recycled"  # what an older segment left in a file used again
     DAMAGED = "damaged"
-    CUT = "cut"  # the file ends
+    CUT = "cut"  # the file ends, or a segment is missing
+    LAST = "last"  # the last segment was read to its end
 
 
 class Stop(NamedTuple):

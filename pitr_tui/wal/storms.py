@@ -97,5 +97,5 @@ def _finding(what: What, hits: list[_Hit]) -> Finding:
         verb = "deleted" if what is What.DELETE else "updated"
         of = f" of about {had:,}" if had else ""
         words = f"{verb} {rows:,}{of} row{'s' * (rows != 1 or bool(had))} of {where}"
-    severity = SEVERITY[what] * (0.5 + 0.5 * max(one.share for one in hits)) + weight(rows)
+    severity = SEVERITY[what] * (0.75 + 0.25 * max(one.share for one in hits)) + weight(rows)
     return Finding(what, names, rows, had, severity, words)

@@ -20,7 +20,7 @@ class Kind(StrEnum):
     PREPARE = "prepare"
     COMMIT_PREPARED = "commit prepared"
     ABORT_PREPARED = "abort prepared"
-    CRASHED = "crashed"  # the server that ran it went down, which rolled it back
+    CUT_OFF = "cut off"  # the server that ran it went down, or the timeline was left before
     UNKNOWN = "unknown"  # its end lies in WAL that could not be read, if it has one
     IN_PROGRESS = "in progress"
 

@@ -118,13 +118,13 @@ class Shape:
 
 SHAPES = (
     Shape("11", "on", "logical"),
-    Shape("12", "off"),
-    Shape("13", "on"),
     Shape("15", "lz4", "logical"),
     Shape("18", "pglz"),
 )
 MORE = (
     Shape("10", "on"),
+    Shape("12", "off"),
+    Shape("13", "on"),
     Shape("14", "on"),
     Shape("15", "zstd", full_page_writes="off"),
     Shape("16", "pglz", "logical"),

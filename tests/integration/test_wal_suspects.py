@@ -18,7 +18,8 @@ from tests.wal.cluster import Cluster
 
 pytestmark = pytest.mark.integration
 
-MAJORS = ("11", "12", "13", "15", "18")
+MAJORS = ("11", "15", "18")
+MORE_MAJORS = ("10", "12", "13", "14", "16", "17")
 
 # What happened: the statements of one transaction, and what has to be said of it.
 ACCIDENTS: dict[str, tuple[tuple[str, ...], str, dict[str, object]]] = {
@@ -273,7 +274,10 @@ class Scene:
         return [json.loads(line) for line in run.stdout.splitlines()]
 
 
-@pytest.fixture(scope="module", params=MAJORS)
+@pytest.fixture(
+    scope="module",
+    params=[*MAJORS, *(pytest.param(one, marks=pytest.mark.matrix) for one in MORE_MAJORS)],
+)
 def scene(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Scene]:

@@ -74,8 +74,29 @@ def test_a_tired_person_understands_it(archive: Path, capsys: pytest.CaptureFixt
         "    ✓ on timeline 1 to 0/500050, 2026-11-22 14:40:02 UTC",
         "      then 000000010000000000000006 is missing",
         "    ✓ on timeline 2 to 0/500050, 2026-11-22 15:10:02 UTC",
+        "Damage inside a segment does not show here, because only beginnings and ends are",
+        "read; `pitr wal suspects` reads all of it.",
     ]
     assert all(len(line) <= 80 for line in said[1:])
+
+
+def test_long_reasons_are_broken_into_lines(
+    archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torn = archive / segment(6).name
+    torn.write_bytes(wal_bytes(segment(6), [commit(TIME)])[:500_000])
+    assert main(["wal", "coverage", str(archive)]) == 0
+    said = lines(capsys)
+    at = said.index(f"      then {segment(6).name} is damaged: it has 500,000 bytes")
+    assert said[at + 1] == "        instead of 1,048,576"
+
+
+def test_an_archive_without_wal_has_no_segment_size(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["wal", "coverage", str(tmp_path), "--json"]) == 0
+    (fact,) = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    assert (fact["version"], fact["segment_size"]) == (None, None)
 
 
 def test_times_are_shown_in_the_zone_that_is_asked_for(
@@ -129,7 +150,7 @@ def test_backups_of_a_place_are_marked_and_broken_ones_named(
         "  nightly, timeline 1",
         "      from 0/200120, 2026-11-22 14:43:41 UTC",
     ]
-    assert any(line.startswith("  ✗ torn: ") for line in after)
+    assert any(line.startswith("  ✗ torn:") for line in after)
 
 
 def test_a_backup_before_the_archive_is_stranded(
@@ -172,7 +193,7 @@ def test_a_cache_that_cannot_be_used_is_remarked(
 ) -> None:
     monkeypatch.setenv("PITR_CACHE_DIR", "/dev/null/nowhere")
     assert main(["wal", "coverage", str(archive)]) == 0
-    assert any("nothing is kept for the next time" in line for line in lines(capsys))
+    assert any("this is not kept for the next time" in line for line in lines(capsys))
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -55,7 +55,7 @@ class Reading:
 
     @property
     def ended(self) -> list[Transaction]:
-        open_ = (Kind.IN_PROGRESS, Kind.CRASHED)
+        open_ = (Kind.IN_PROGRESS, Kind.CUT_OFF, Kind.UNKNOWN)
         return [one for one in self.transactions if one.kind not in open_]
 
     def of(self, xid: int, kind: str) -> Transaction:
