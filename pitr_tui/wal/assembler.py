@@ -119,7 +119,7 @@ class Assembler:
                 else:
                     yield from self._read_note(tally, Note._make(row), facts.version, where)
                 if self.catalog.watched is not self._watched:
-                    tallies = [self._watch_others(Note._make(row))]
+                    tallies = [self._watch_others(Note._make(row), facts.start)]
                     break
 
     def finish(self) -> Iterator[Item]:
@@ -175,7 +175,7 @@ class Assembler:
         except DamagedRecord as error:
             yield Unread(record.lsn, record.end, Ending.DAMAGED, str(error))
 
-    def _watch_others(self, note: Note) -> Tally:
+    def _watch_others(self, note: Note, added: Lsn) -> Tally:
         """Take what other files got before it was known that they are catalogs.
 
         Gives the last segment's records again, with all that are watched from here on.
@@ -188,16 +188,20 @@ class Assembler:
         seam, last, ended = Seam(self.seam.watched), None, set[int]()
         for facts in self.read_again(Lsn(since)):
             _, joined = seam.join(facts)
-            last = facts.tally
-            for tally in filter(None, (joined, last)):
+            last = facts
+            for tally in filter(None, (joined, facts.tally)):
                 for earlier in tally.each_note():
                     if since <= earlier.lsn <= note.lsn and earlier.kind >> 8 in _WITH_ROWS:
                         self._catch_up(tally.record(earlier, facts.version), new)
                         ended |= {earlier.xid} - self._open.keys()
         self.catalog.committed(ended)  # only by a commit a catalog gets another file
-        if last is None:
-            raise PitrError("a segment that was just read cannot be read again")
-        return last
+        if last is None or last.start != added:
+            raise PitrError(
+                "the archive changed while it was read",
+                f"the segment that begins at {added} cannot be read a second time",
+                "try again once nothing removes segments from it",
+            )
+        return last.tally
 
     def _catch_up(self, record: Record, new: frozenset[int]) -> None:
         try:
@@ -262,9 +266,9 @@ class Assembler:
             below = (take(sub, None) for sub in subxids)
             one = _together([part for part in (one, *below) if part is not None], where)
         top, gid = self._tops.get(xid, xid), None
-        if kind is not Kind.PREPARE:
-            for sub in subxids:
-                self._tops.pop(sub, None)
+        if kind is not Kind.PREPARE and self._tops:
+            for ended in (xid, *subxids):
+                self._tops.pop(ended, None)
         if xid in self._prepared:
             gid, _ = self._prepared[xid] if kind is Kind.PREPARE else self._prepared.pop(xid)
         self._last_first = one.first

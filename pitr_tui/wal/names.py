@@ -90,13 +90,6 @@ class NameBook:
         """Whether these transactions see other names than all others."""
         return self._catalog.fates.concern(xids)
 
-    def committed(self, xids: frozenset[int]) -> None:
-        """Tell of a commit: of a transaction and of its subtransactions that count."""
-        self._catalog.committed(xids)
-
-    def aborted(self, xids: frozenset[int]) -> None:
-        self._catalog.aborted(xids)
-
     def lookup(
         self, database: int, tablespace: int, number: int, xids: frozenset[int] = _NOBODY
     ) -> RelationName:

@@ -69,12 +69,15 @@ class Storms:
         most = max(change.deleted, change.updated, change.inserted)
         if most >= _FEW_ROWS and (had is None or _is_storm(most, had)):
             had = self.rows.closely(database, name, number)
-        for what, rows in ((What.DELETE, change.deleted), (What.UPDATE, change.updated)):
+        if had == 0:
+            return  # it hit nothing but what it brought along
+        for what, rows in (
+            (What.DELETE, change.deleted),
+            (What.UPDATE, change.updated),
+            (What.INSERT, change.inserted if change.inserted >= _MASS_INSERT else 0),
+        ):
             if _is_storm(rows, had):
                 yield what, _Hit(name, rows, had)
-        rows = change.inserted
-        if had != 0 and rows >= _MASS_INSERT and _is_storm(rows, had):
-            yield What.INSERT, _Hit(name, rows, had)
 
 
 def _is_storm(rows: int, had: int | None) -> bool:

@@ -237,7 +237,7 @@ class Replayed:
             if isinstance(action, Commit):
                 self._commit(action)
             elif isinstance(action, Abort):
-                self.book.aborted(frozenset((action.xid, *action.subxids)))
+                self.catalog.aborted(frozenset((action.xid, *action.subxids)))
             elif action is not None:
                 self.catalog.apply_action(action)
             elif record.manager in (Manager.HEAP, Manager.HEAP2, Manager.XLOG):
@@ -248,7 +248,7 @@ class Replayed:
     def _commit(self, action: Commit) -> None:
         xids = frozenset((action.xid, *action.subxids))
         before = {place: self.book.lookup(*_key(place), xids) for place in action.dropped}
-        self.book.committed(xids)
+        self.catalog.committed(xids)
         for place in action.dropped:
             self.dropped[place] = self.book.lookup(*_key(place), xids)
             assert str(before[place]) == str(self.dropped[place])

@@ -229,7 +229,7 @@ def test_what_was_rolled_back_has_no_name_but_for_those_who_did_it(
         if any(isinstance(one.after, ClassRow) and one.after.relname == "t2" for one in changes):
             (xid,) = {change.xid for change in changes}
             break
-    book.aborted(frozenset((xid,)))
+    catalog.aborted(frozenset((xid,)))
     assert book.lookup(SHOP, DEFAULT, 16415).name is None
     assert book.lookup(SHOP, DEFAULT, 16415, frozenset((xid,))).name == "t2"
     assert "t2" not in tables(catalog)
