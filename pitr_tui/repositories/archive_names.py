@@ -22,13 +22,15 @@ class ArchiveNames:
     """What is in an archive by plain names, each with the path below the archive's directory.
 
     Of a file that is there twice, the one that `WalArchive.find` gives; of a segment that was
-    only begun, none if there is a whole one.
+    only begun, none if there is a whole one. `packed_partial` has segments that were begun and
+    are compressed, as `pg_receivewal --compress` leaves the last one: these are not read.
     """
 
     segments: dict[str, str] = field(default_factory=dict)
     partial: dict[str, str] = field(default_factory=dict)
     histories: dict[str, str] = field(default_factory=dict)
     backup_histories: dict[str, str] = field(default_factory=dict)
+    packed_partial: dict[str, str] = field(default_factory=dict)
 
 
 def read_names(directory: ReadPath) -> ArchiveNames:
@@ -52,8 +54,9 @@ def read_names(directory: ReadPath) -> ArchiveNames:
             for name in _names(directory / place):
                 if name.startswith(place) and not is_partial(name):
                     _add(found, place, name)
-    for name in found.partial.keys() & found.segments.keys():
-        del found.partial[name]
+    for begun in (found.partial, found.packed_partial):
+        for name in begun.keys() & found.segments.keys():
+            del begun[name]
     return found
 
 
@@ -71,6 +74,8 @@ def _add(found: ArchiveNames, place: str, name: str) -> None:
         files = found.backup_histories
     elif history_timeline(plain) is not None:
         files = found.histories
+    elif is_segment(begun := plain_name(plain.removesuffix(PARTIAL))):
+        files, plain = found.packed_partial, begun
     else:
         return
     path = f"{place}/{name}" if place else name
@@ -81,4 +86,5 @@ def _add(found: ArchiveNames, place: str, name: str) -> None:
 def _rank(path: str) -> tuple[int, int]:
     """Where among its twins `WalArchive.find` looks for a file: by place, then by ending."""
     place, _, name = path.rpartition("/")
-    return len(place), SUFFIXES.index(name.removeprefix(plain_name(name)))
+    ending = name.removeprefix(plain_name(name))
+    return len(place), SUFFIXES.index(ending) if ending in SUFFIXES else len(SUFFIXES)

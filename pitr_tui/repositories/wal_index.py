@@ -78,6 +78,11 @@ class WalIndex:
         heads = self._heads(paths)
         histories, problems = self._histories(names, heads)
         labels = self._labels(names)
+        for path in sorted(names.packed_partial.values()):
+            self._remarks.append(
+                f"{path} is not read: it was begun and is compressed. Unpack what there is of it "
+                f"to {path.partition('.')[0]}.partial, for example with `gzip -dc`"
+            )
         if self.cache.remark:
             self._remarks.append(self.cache.remark)
         return Survey(heads, histories, problems, labels, tuple(self._remarks))

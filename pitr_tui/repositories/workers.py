@@ -115,8 +115,8 @@ class Workers(Generic[Result]):
         """The result of each task. What the function raises is given as a PitrError.
 
         A thread hands out tasks and takes results, so that the work goes on while the caller
-        is busy; no more than a few results wait for their turn. Raises PitrError when a
-        process dies, and what `check` and `tasks` raise.
+        is busy; no more than a few results wait for their turn. To be asked for once at a
+        time. Raises PitrError when a process dies, and what `check` and `tasks` raise.
         """
         ready: Queue[Result | PitrError | _End] = Queue(self.count)
         closed = threading.Event()

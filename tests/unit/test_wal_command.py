@@ -99,6 +99,18 @@ def test_an_archive_without_wal_has_no_segment_size(
     assert (fact["version"], fact["segment_size"]) == (None, None)
 
 
+@pytest.mark.parametrize("ending", ["gz.partial", "partial.zst"])
+def test_a_begun_segment_that_is_compressed_is_told(
+    archive: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    (archive / f"{segment(10).name}.{ending}").write_bytes(b"\x1f\x8b")
+    (archive / f"{segment(5).name}.{ending}").write_bytes(b"the whole one is there")
+    assert main(["wal", "coverage", str(archive), "--json"]) == 0
+    first, *_ = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    (remark,) = first["remarks"]
+    assert remark.startswith(f"{segment(10).name}.{ending} is not read: it was begun")
+
+
 def test_times_are_shown_in_the_zone_that_is_asked_for(
     archive: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
