@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, TypeAlias, TypeVar, cast
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.storage.compression import open_plain, read_errors
 from pitr_tui.wal.columns import as_array
-from pitr_tui.wal.segment import read_segment
+from pitr_tui.wal.header import HEADER_BYTES
+from pitr_tui.wal.segment import Part, read_segment
 
 if TYPE_CHECKING:
     from pitr_tui.repositories.workers import Fed
@@ -21,20 +22,27 @@ CHUNK = 1 << 20
 
 # What makes facts of a segment: given its bytes as a stream, it packs what it finds. It is
 # sent to other processes, so it is a function of a module, or a `partial` of one.
-Reader = Callable[[IO[bytes], WalSegment], bytes]
+Wanted: TypeAlias = WalSegment | Part
+One = TypeVar("One", bound=WalSegment | Part)
+Reader: TypeAlias = Callable[[IO[bytes], One], bytes]
 
 
-def read_packed(file: IO[bytes], segment: WalSegment, watched: tuple[int, ...]) -> bytes:
-    """The facts of a segment, packed; for `watched` see `wal.columns.Counter`."""
-    return read_segment(file.read, segment, as_array(watched)).pack()
+def read_packed(file: IO[bytes], wanted: Wanted, watched: tuple[int, ...]) -> bytes:
+    """The facts of a segment or a part of it, packed; for `watched` see `wal.columns.Counter`."""
+    files = as_array(watched)
+    if isinstance(wanted, WalSegment):
+        return read_segment(file.read, wanted, files).pack()
+    head = file.read(HEADER_BYTES)
+    file.seek(wanted.start - wanted.whole.start)
+    return read_segment(file.read, wanted.own, files, head).pack()
 
 
-def read_one(read: Reader, task: tuple[ReadPath | str, WalSegment], fed: Fed | None) -> bytes:
-    path, segment = task
+def read_one(read: Reader[One], task: tuple[ReadPath | str, One], fed: Fed | None) -> bytes:
+    path, wanted = task
     place = cast("ReadPath", _FedPath(str(path), fed)) if fed else cast("ReadPath", path)
     try:
         with open_plain(place) as source:
-            return read(source, segment)
+            return read(source, wanted)
     except read_errors() as error:
         raise unreadable(error) from error
 

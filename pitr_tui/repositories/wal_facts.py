@@ -9,19 +9,17 @@ from functools import partial
 from pathlib import Path
 
 from pitr_tui.errors import PitrError
-from pitr_tui.postgres.walname import WalSegment
+from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, WalSegment
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.file_identity import Check, look
 from pitr_tui.repositories.index_cache import IndexCache, Variant
-from pitr_tui.repositories.segment_reading import CHUNK, Reader, read_one, unreadable
+from pitr_tui.repositories.segment_reading import CHUNK, One, Reader, Wanted, read_one, unreadable
 from pitr_tui.repositories.workers import Function, Task, Workers, attempt, default_count
-from pitr_tui.storage.compression import read_errors
+from pitr_tui.storage.compression import plain_name, read_errors
 from pitr_tui.storage.path import ReadPath
+from pitr_tui.wal.segment import Part, parts_of
 
 _FEW = 2  # so many are sooner read than processes are started
-
-
-Facts = Generator[tuple[WalSegment, bytes | PitrError], None, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,35 +43,56 @@ class _File:
 
 def facts_in_order(
     archive: WalArchive,
-    segments: Iterable[WalSegment],
+    segments: Iterable[One],
     variant: Variant,
-    read: Reader,
+    read: Reader[One],
     means: Means | None = None,
-) -> Facts:
+) -> Generator[tuple[One, bytes | PitrError], None, None]:
     """What `read` makes of each segment, in the order given, one process a segment.
 
-    A segment that is absent or cannot be read to its end has a PitrError in its place. Close
-    the generator to end early. Raises PitrError when the archive itself cannot be read, or a
-    process dies.
+    Also of parts of segments, see `parts`. A segment that is absent or cannot be read to its
+    end has a PitrError in its place. Close the generator to end early. Raises PitrError when
+    the archive itself cannot be read, or a process dies.
     """
     means = means or Means()
     wanted = list(segments)
-    files = _files(archive, wanted, means.check)
+    files = _files(archive, [_whole(one) for one in wanted], means.check)
     kept = _Kept(archive, variant, means.cache)
-    unread = sum(1 for file in files.values() if not file.error and not kept.has(file))
+    unread = sum(
+        1
+        for one in wanted
+        if (file := files.get(_whole(one))) and not file.error and not kept.has(file, one)
+    )
     alone = unread <= _FEW or means.processes < _FEW
-    tasks = (_task(archive, one, files.get(one), kept, alone) for one in wanted)
+    tasks = (_task(archive, one, files.get(_whole(one)), kept, alone) for one in wanted)
     function = partial(read_one, read)
     with Workers(function, means.processes, means.check) as workers:
         results = _alone(function, tasks, means.check) if alone else workers.ordered(tasks)
-        for segment, result in zip(wanted, results, strict=True):
+        for one, result in zip(wanted, results, strict=True):
             if isinstance(result, PitrError):
-                yield segment, _about(segment, result)
+                yield one, _about(_whole(one), result)
                 continue
-            file = files[segment]
-            if file.settled and not kept.has(file):
-                kept.keep(file, result)
-            yield segment, result
+            file = files[_whole(one)]
+            if file.settled and not kept.has(file, one):
+                kept.keep(file, one, result)
+            yield one, result
+
+
+def parts(archive: WalArchive, segments: Iterable[WalSegment]) -> list[Wanted]:
+    """Large segments in parts, so that what is said in one fits into memory.
+
+    Only of files that can be read from the middle: plain ones, on this machine.
+    """
+    names, found = archive.names(), list[Wanted]()
+    for segment in segments:
+        path = names.segments.get(segment.name) or names.partial.get(segment.name) or ""
+        here = isinstance(archive.directory, Path) and plain_name(path) == path
+        found += parts_of(segment) if here and segment.size > DEFAULT_SEGMENT_SIZE else [segment]
+    return found
+
+
+def _whole(one: Wanted) -> WalSegment:
+    return one.whole if isinstance(one, Part) else one
 
 
 def _files(
@@ -111,35 +130,40 @@ class _Kept:
         where = str(self.archive.directory)
         self._identities = self.cache.known_facts(where, self.variant) if self.cache else {}
 
-    def has(self, file: _File) -> bool:
-        return self._identities.get(file.path) == file.identity
+    def has(self, file: _File, one: Wanted) -> bool:
+        return self._identities.get(_key(file, one)) == file.identity
 
-    def facts(self, file: _File) -> bytes | None:
-        if self.cache is None or not self.has(file):
+    def facts(self, file: _File, one: Wanted) -> bytes | None:
+        if self.cache is None or not self.has(file, one):
             return None
         where = str(self.archive.directory)
-        return self.cache.facts(where, file.path, self.variant, file.identity)
+        return self.cache.facts(where, _key(file, one), self.variant, file.identity)
 
-    def keep(self, file: _File, facts: bytes) -> None:
+    def keep(self, file: _File, one: Wanted, facts: bytes) -> None:
         if self.cache is not None:
             where = str(self.archive.directory)
-            self.cache.keep_facts(where, file.path, self.variant, file.identity, facts)
+            self.cache.keep_facts(where, _key(file, one), self.variant, file.identity, facts)
+
+
+def _key(file: _File, one: Wanted) -> str:
+    """What facts are kept under: the path, and where a part begins."""
+    return f"{file.path}@{one.start}" if isinstance(one, Part) else file.path
 
 
 def _task(
-    archive: WalArchive, segment: WalSegment, file: _File | None, kept: _Kept, alone: bool
+    archive: WalArchive, one: Wanted, file: _File | None, kept: _Kept, alone: bool
 ) -> Task[bytes]:
     if file is None:
         return Task(ready=PitrError(f"it is not in {archive.directory}"))
     if file.error:
         return Task(ready=PitrError(os.strerror(file.error)))
-    if (facts := kept.facts(file)) is not None:
+    if (facts := kept.facts(file, one)) is not None:
         return Task(ready=facts)
     path = archive.directory / file.path
     if alone or isinstance(path, Path):
-        return Task((path, segment))
+        return Task((path, one))
     # A worker has no way to the engine, so that it is fed with the bytes.
-    return Task((path.name, segment), partial(_chunks, path))
+    return Task((path.name, one), partial(_chunks, path))
 
 
 def _alone(

@@ -11,11 +11,10 @@ from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.timeline import TimelineHistory
 from pitr_tui.postgres.version import PostgresVersion
-from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.index_cache import Variant
-from pitr_tui.repositories.segment_reading import read_packed
-from pitr_tui.repositories.wal_facts import Means, facts_in_order
+from pitr_tui.repositories.segment_reading import Wanted, read_packed
+from pitr_tui.repositories.wal_facts import Means, facts_in_order, parts
 from pitr_tui.repositories.wal_index import Told, WalIndex
 from pitr_tui.wal.assembler import Assembler
 from pitr_tui.wal.catalog import Catalog
@@ -70,8 +69,8 @@ class WalReading:
         assembler = Assembler(self.history, self.catalog, seam, read_again)
         while at < len(way):
             watched = self.catalog.watched
-            for segment, result in self._facts(way[at:]):
-                yield from self._add(assembler, segment, result)
+            for one, result in self._facts(way[at:]):
+                yield from self._add(assembler, one, result)
                 at += 1
                 self.told(at, len(way))
                 if self.catalog.watched is not watched:
@@ -110,39 +109,38 @@ class WalReading:
         ]
         return sorted(found)
 
-    def _way(self, first: int | None) -> list[WalSegment]:
+    def _way(self, first: int | None) -> list[Wanted]:
         if first is None and self.start is not None:
             first = self.known.number_at(self.start)
         numbers = [one for one in self._numbers() if first is None or one >= first]
-        return [
+        segments = [
             self.known.segment(self.known.needed(self.history, number), number)
             for number in numbers
         ]
+        return parts(self.archive, segments)
 
-    def _add(
-        self, assembler: Assembler, segment: WalSegment, result: bytes | PitrError
-    ) -> Iterator[Item]:
+    def _add(self, assembler: Assembler, one: Wanted, result: bytes | PitrError) -> Iterator[Item]:
         if isinstance(result, PitrError):
             assembler.seam.lost = ": ".join(filter(None, (result.what, result.why)))
             return
         if assembler.seam.expected is not None:
-            self._explain_gap(assembler.seam, segment)
+            self._explain_gap(assembler.seam, self.known.number_at(one.start))
         yield from assembler.add(SegmentFacts.unpack(result))
 
-    def _facts(self, way: list[WalSegment]) -> Iterator[tuple[WalSegment, bytes | PitrError]]:
+    def _facts(self, way: list[Wanted]) -> Iterator[tuple[Wanted, bytes | PitrError]]:
         watched = tuple(sorted(self.catalog.watched))
         variant = Variant("facts", FORMAT, ",".join(map(str, watched)))
         read = partial(read_packed, watched=watched)
         return facts_in_order(self.archive, way, variant, read, self.means)
 
-    def _explain_gap(self, seam: Seam, segment: WalSegment) -> None:
-        """Say of a missing segment what is known of it."""
+    def _explain_gap(self, seam: Seam, found: int) -> None:
+        """Say of missing segments, before that of the number `found`, what is known of them."""
         number = self.known.number_at(seam.expected or Lsn(0))
-        if number < segment.number and not seam.lost:
+        if number < found and not seam.lost:
             timeline = self.known.needed(self.history, number)
             seam.lost = self.known.why_not(self.known.segment(timeline, number))
-            if segment.number - number > 1:
-                seam.lost += f", the first of {segment.number - number:,}"
+            if found - number > 1:
+                seam.lost += f", the first of {found - number:,}"
 
 
 def open_reading(

@@ -7,15 +7,17 @@ from functools import partial
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.timestamp import moment
+from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.index_cache import Variant
 from pitr_tui.repositories.segment_reading import read_packed
-from pitr_tui.repositories.wal_facts import Means, facts_in_order
+from pitr_tui.repositories.wal_facts import Means, facts_in_order, parts
 from pitr_tui.wal.actions import decode_action
 from pitr_tui.wal.coverage import Coverage
 from pitr_tui.wal.facts import FORMAT, NO_TIME, SegmentFacts
 from pitr_tui.wal.pages import Ending
 from pitr_tui.wal.record import DamagedRecord
+from pitr_tui.wal.segment import Part
 from pitr_tui.wal.windows import Window
 from pitr_tui.wal.xact import Abort, Commit
 
@@ -27,12 +29,16 @@ def with_ends(found: Coverage, archive: WalArchive, means: Means) -> Coverage:
     itself cannot be read.
     """
     lasts = sorted({window.way[-1].last for window in found.windows if window.way})
-    read = partial(read_packed, watched=())
-    facts = {
-        segment: SegmentFacts.unpack(result)
-        for segment, result in facts_in_order(archive, lasts, Variant("facts", FORMAT), read, means)
-        if not isinstance(result, PitrError)
-    }
+    read, variant = partial(read_packed, watched=()), Variant("facts", FORMAT)
+    facts: dict[WalSegment, SegmentFacts] = {}
+    for one, result in facts_in_order(archive, parts(archive, lasts), variant, read, means):
+        if isinstance(result, PitrError):
+            continue
+        segment = one.whole if isinstance(one, Part) else one
+        here, before = SegmentFacts.unpack(result), facts.get(segment)
+        goes_on = before is None or not (before.stop or before.switched)
+        if goes_on and (before is None or here.previous is not None):
+            facts[segment] = here  # of a large segment the last part with a record in it
     windows = [
         _ended(window, facts.get(window.way[-1].last)) if window.way else window
         for window in found.windows

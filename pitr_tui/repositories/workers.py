@@ -110,38 +110,35 @@ class Workers(Generic[Result]):
     count: int = field(default_factory=default_count)
     check: Check = lambda: None
     _workers: list[_Worker] = field(default_factory=list, init=False)
+    _closed: threading.Event = field(default_factory=threading.Event, init=False)
+    _driver: threading.Thread | None = field(default=None, init=False)
 
     def ordered(self, tasks: Iterable[Task[Result]]) -> Iterator[Result | PitrError]:
         """The result of each task. What the function raises is given as a PitrError.
 
         A thread hands out tasks and takes results, so that the work goes on while the caller
-        is busy; no more than a few results wait for their turn. To be asked for once at a
-        time. Raises PitrError when a process dies, and what `check` and `tasks` raise.
+        is busy; no more than a few results wait for their turn. To be asked for once, before
+        `close`. Raises PitrError when a process dies, and what `check` and `tasks` raise.
         """
-        ready: Queue[Result | PitrError | _End] = Queue(self.count)
-        closed = threading.Event()
+        ready: Queue[Result | PitrError | _End] = Queue(1)
 
         def drive() -> None:
             end = _End()
             try:
                 for result in self._in_order(tasks):
-                    _put(ready, result, closed)
-                    if closed.is_set():
+                    _put(ready, result, self._closed)
+                    if self._closed.is_set():
                         return
             except BaseException as error:  # it belongs to the caller, whatever it is
                 end = _End(error)
-            _put(ready, end, closed)
+            _put(ready, end, self._closed)
 
-        thread = threading.Thread(target=drive, daemon=True, name="wal-workers")
-        thread.start()
-        try:
-            while not isinstance(result := ready.get(), _End):
-                yield result
-            if result.error is not None:
-                raise result.error
-        finally:
-            closed.set()
-            thread.join()
+        self._driver = threading.Thread(target=drive, daemon=True, name="wal-workers")
+        self._driver.start()
+        while not isinstance(result := ready.get(), _End):
+            yield result
+        if result.error is not None:
+            raise result.error
 
     def _in_order(self, tasks: Iterable[Task[Result]]) -> Iterator[Result | PitrError]:
         waiting = iter(tasks)
@@ -177,12 +174,16 @@ class Workers(Generic[Result]):
     @property
     def _ahead(self) -> int:
         """How many results may wait for their turn, or be worked on."""
-        return 3 * self.count
+        return 2 * self.count
 
     def close(self) -> None:
-        for worker in self._workers:
+        self._closed.set()
+        for worker in list(self._workers):  # the thread that waits for them goes on
             worker.process.kill()
+        if self._driver is not None:
+            self._driver.join()
         for worker in self._workers:
+            worker.process.kill()  # also one that was just being started
             worker.process.join()
             worker.process.close()
             worker.connection.close()

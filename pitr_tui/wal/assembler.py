@@ -86,7 +86,9 @@ class Assembler:
         self._watched = self.catalog.watched
 
     def add(self, facts: SegmentFacts) -> Iterator[Item]:
-        """What a segment adds to what was read before it."""
+        """What a segment, or a part of one, adds to what was read before it."""
+        if self.seam.passes_over(facts):
+            return
         unread, joined = self.seam.join(facts)
         if unread is not None:
             self._begin, self._known_from = None, None
@@ -187,6 +189,8 @@ class Assembler:
         since = running.first if running else min(note.lsn, self._last_first)
         seam, last, ended = Seam(self.seam.watched), None, set[int]()
         for facts in self.read_again(Lsn(since)):
+            if seam.passes_over(facts):
+                continue
             _, joined = seam.join(facts)
             last = facts
             for tally in filter(None, (joined, facts.tally)):

@@ -16,7 +16,7 @@ from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.wal.pages import Ending, Stop
 from pitr_tui.wal.record import Record
 
-FORMAT = 2  # raise it when what is packed changes its meaning
+FORMAT = 3  # raise it when what is packed changes its meaning
 
 # Of each transaction id: how many records, where they begin and end, how many bytes they have.
 SPAN = np.dtype(
@@ -53,7 +53,7 @@ NOTE = np.dtype(
 NO_TIME = np.iinfo(np.int64).min
 
 # Numbers and positions of SegmentFacts, then the lengths of the eight parts behind them.
-_HEAD = struct.Struct("<21Q")
+_HEAD = struct.Struct("<23Q")
 
 Table = NDArray[np.void]
 
@@ -92,8 +92,10 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class SegmentFacts:
-    """What a segment says by itself.
+    """What a segment says by itself, or a part of one that is read as if it was a segment.
 
+    `is_begin` tells that it begins with the long header of a segment, `switched` that the rest
+    of the segment behind its last record is unused.
     `head` has the rest of a record that began in an earlier segment, without page headers,
     and `tail` the begin of one that goes on in the next; that one starts at `tail_lsn`.
     `first_previous` is what the first record that begins here says of the one before it;
@@ -105,6 +107,8 @@ class SegmentFacts:
     system_identifier: int
     segment_size: int
     page_size: int
+    is_begin: bool
+    switched: bool
     start: Lsn
     end: Lsn
     head: bytes
@@ -136,6 +140,8 @@ class SegmentFacts:
             self.system_identifier,
             self.segment_size,
             self.page_size,
+            self.is_begin,
+            self.switched,
             self.start,
             self.end,
             *(_packed(one) for one in lsns),
@@ -150,6 +156,7 @@ class SegmentFacts:
         """Raises PitrError for bytes that are not facts of this format."""
         try:
             form, version, system, segment_size, page_size, *more = _HEAD.unpack_from(data)
+            is_begin, switched, *more = more
             start, end, first, first_previous, previous, tail_lsn, stop_lsn, records = more[:8]
             parts, at = [], _HEAD.size
             for length in more[8:]:
@@ -164,6 +171,8 @@ class SegmentFacts:
                 system,
                 segment_size,
                 page_size,
+                bool(is_begin),
+                bool(switched),
                 Lsn(start),
                 Lsn(end),
                 head,

@@ -39,8 +39,17 @@ class Seam:
     expected: Lsn | None = None  # where the next segment begins
     begun: bytes = b""
     begun_lsn: Lsn | None = None
+    _switched: bool = field(default=False)
     lost: str = ""  # why the segments before the next one are not given
     _stop: Stop | None = field(default=None)
+
+    def passes_over(self, facts: SegmentFacts) -> bool:
+        """Whether a part of a segment lies behind the end of what was written to it."""
+        over = self._switched or (self._stop is not None and self._stop.kind is not Ending.DAMAGED)
+        if facts.is_begin or facts.start != self.expected or not over:
+            return False
+        self.expected = facts.start + facts.segment_size
+        return True
 
     def join(self, facts: SegmentFacts) -> tuple[Unread | None, Tally | None]:
         """What was not read before this segment, and the record that goes over into it."""
@@ -95,7 +104,7 @@ class Seam:
             carried_lsn=begun_lsn,
             lsn=facts.start,
             page_words=facts.page_size // WORD - HEADER_WORDS,
-            skew=LONG_HEADER_WORDS - HEADER_WORDS,
+            skew=LONG_HEADER_WORDS - HEADER_WORDS if facts.is_begin else 0,
         )
         found = follow(stretch, 0, self.previous, _NO_PAGES)
         self.begun, self.begun_lsn = b"", None
@@ -115,7 +124,7 @@ class Seam:
         """Remember how this segment ends."""
         self.lost = ""
         self.expected = facts.start + facts.segment_size
-        self._stop = facts.stop
+        self._stop, self._switched = facts.stop, facts.switched
         if facts.tail_lsn is not None:
             self.begun, self.begun_lsn = facts.tail, facts.tail_lsn
         elif self.begun_lsn is not None:

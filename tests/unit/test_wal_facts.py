@@ -262,7 +262,7 @@ def test_results_do_not_pile_up_behind_a_slow_listener(archive: WalArchive, log:
     )
     next(listening)
     wait_until(lambda: log.exists() and len(log.read_text().splitlines()) >= 2)
-    assert len(lines(log)) <= 6
+    assert len(lines(log)) <= 1 + 2 + 4  # heard, on the way, and twice the processes ahead
     listening.close()
 
 

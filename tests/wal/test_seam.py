@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.wal import segment as segment_module
 from pitr_tui.wal.facts import SegmentFacts
+from pitr_tui.wal.header import HEADER_BYTES
 from pitr_tui.wal.pages import Ending
 from pitr_tui.wal.seam import Seam, Unread
-from pitr_tui.wal.segment import read_segment
+from pitr_tui.wal.segment import parts_of, read_segment
 from tests.wal.made_wal import MEGABYTE, PAGE, WalWriter, main_data
 
 NOTHING = np.empty(0, dtype=np.uint64)
@@ -32,6 +34,8 @@ def read_all(facts: Iterable[SegmentFacts]) -> tuple[int, list[Unread]]:
     """How many records there are, and what could not be read."""
     seam, records, unread = Seam(NOTHING), 0, []
     for one in facts:
+        if seam.passes_over(one):
+            continue
         missing, joined = seam.join(one)
         unread += [missing] if missing else []
         records += one.tally.records + (joined.records if joined else 0)
@@ -173,6 +177,74 @@ def test_a_flipped_bit_is_found_where_it_is() -> None:
         assert facts.stop is not None
         assert (facts.stop.kind, facts.stop.lsn) == (Ending.DAMAGED, writer.lsns[number])
         assert facts.tally.records == number
+
+
+def facts_of_parts(segments: Iterable[tuple[WalSegment, bytes]]) -> list[SegmentFacts]:
+    """The same WAL, each segment read in parts by a reader that is told where it begins."""
+    found = []
+    for one, data in segments:
+        for part in parts_of(one):
+            file = io.BytesIO(data)
+            head = file.read(HEADER_BYTES)
+            file.seek(part.start - one.start)
+            found.append(read_segment(file.read, part.own, NOTHING, head))
+    return [SegmentFacts.unpack(one.pack()) for one in found]
+
+
+@pytest.fixture
+def _small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segment_module, "_PART_BYTES", MEGABYTE)
+    monkeypatch.setattr(segment_module, "WINDOW_BYTES", MEGABYTE // 4)
+
+
+def large(sizes: Iterable[int]) -> WalWriter:
+    writer = WalWriter(start=Lsn(4 * MEGABYTE), segment_size=4 * MEGABYTE)
+    for number, size in enumerate(sizes):
+        writer.record(MESSAGE, 0, 700 + number % 50, main_data(bytes([number % 251]) * size))
+    return writer
+
+
+@pytest.mark.usefixtures("_small_parts")
+@pytest.mark.parametrize(
+    "sizes", [[900] * 9000, [70_000] * 130, [1_300_000] * 7, [5_500_000] * 2, [100]]
+)
+def test_parts_say_what_the_whole_segment_says(sizes: list[int]) -> None:
+    segments = large(sizes).segments()
+    whole, parts = read_all(facts_of(segments)), read_all(facts_of_parts(segments))
+    assert parts == whole
+    assert whole[0] == len(sizes)
+
+
+@pytest.mark.usefixtures("_small_parts")
+def test_parts_behind_a_switch_hold_nothing() -> None:
+    writer = large([900] * 1500)
+    writer.record(0, 0x40, 0)
+    (segment, data), *_ = writer.segments()
+    nonsense = b"\x5a" * (len(data) - (writer.position - writer.start))
+    behind = data[: len(data) - len(nonsense)] + nonsense
+    assert read_all(facts_of_parts([(segment, behind)])) == (1501, [])
+
+
+@pytest.mark.usefixtures("_small_parts")
+def test_damage_in_a_part_leaves_the_next_one_readable() -> None:
+    writer = large([900] * 4000)
+    (segment, data), *_ = writer.segments()
+    broken = bytearray(data)
+    broken[writer.lsns[100] - writer.start + 60] ^= 0x10
+    records, (gap, end) = read_all(facts_of_parts([(segment, bytes(broken))]))
+    assert (gap.kind, gap.lsn) == (Ending.DAMAGED, writer.lsns[100])
+    assert gap.until is not None
+    assert segment.start + MEGABYTE <= gap.until < segment.start + MEGABYTE + 2 * PAGE
+    assert 2500 < records < 4000
+    assert end.until is None
+
+
+@pytest.mark.usefixtures("_small_parts")
+def test_a_cut_file_is_told_by_the_part_in_which_it_ends() -> None:
+    segments = large([900] * 4000).segments(last=2_500_001)
+    _, (end,) = read_all(facts_of_parts(segments))
+    assert end.kind is Ending.CUT
+    assert "has 2,500,001 bytes instead of 4,194,304" in end.why
 
 
 def test_facts_of_another_format_are_refused() -> None:
