@@ -39,12 +39,12 @@ def fill(project: Project) -> None:
 
 def beside(project: Project, script: str) -> None:
     """Run a script on the volumes of the primary, which does not run."""
-    project.client.containers.run(
+    world.run_once(
+        project.client,
         project.primary.attrs["Config"]["Image"],
         ["-c", script],
         entrypoint=["sh"],
         volumes_from=[str(project.primary.id)],
-        remove=True,
     )
 
 
@@ -108,8 +108,8 @@ def test_a_dead_primary_gives_its_unfinished_segment_too(project: Project, volum
     project.wait_ready()
     assert before - wal(project) <= {name for name in before if name < newest}
     image = project.primary.attrs["Config"]["Image"]
-    listed = project.client.containers.run(
-        image, ["-n", "/v"], entrypoint=["ls"], volumes=[f"{volume}:/v:ro"], remove=True
+    listed = world.run_once(
+        project.client, image, ["-n", "/v"], entrypoint=["ls"], volumes=[f"{volume}:/v:ro"]
     )
     names = {line.split()[-1]: line.split()[2] for line in listed.decode().splitlines()[1:]}
     assert f"{newest}.partial" in names
@@ -117,8 +117,8 @@ def test_a_dead_primary_gives_its_unfinished_segment_too(project: Project, volum
     assert len(names) == told["segments"] + 1
     assert set(names.values()) == {"999"}
     ages = "find /v -type f -mmin +60"
-    old = project.client.containers.run(
-        image, ["-c", ages], entrypoint=["sh"], volumes=[f"{volume}:/v:ro"], remove=True
+    old = world.run_once(
+        project.client, image, ["-c", ages], entrypoint=["sh"], volumes=[f"{volume}:/v:ro"]
     )
     assert old == b"", "a new file is as old as its collecting"
 
@@ -130,12 +130,12 @@ def test_wal_in_a_directory_of_its_own_is_found(project: Project, tmp_path: Path
     project.primary.stop()
     image = project.primary.attrs["Config"]["Image"]
     script = 'cd "$PGDATA" && mv pg_wal /archive/wal && ln -s /archive/wal pg_wal'
-    project.client.containers.run(
+    world.run_once(
+        project.client,
         image,
         ["-c", script],
         entrypoint=["sh"],
         volumes_from=[str(project.primary.id)],
-        remove=True,
     )
     to = tmp_path / "collected"
 

@@ -110,8 +110,8 @@ def taken(volume: str) -> Iterator[Take]:
 def in_volume(project: Project, volume: str, script: str) -> str:
     """What a script says that has the volume at /v."""
     image = project.primary.attrs["Config"]["Image"]
-    said = project.client.containers.run(
-        image, ["-c", script], entrypoint="sh", remove=True, volumes=[f"{volume}:/v"]
+    said = world.run_once(
+        project.client, image, ["-c", script], entrypoint="sh", volumes=[f"{volume}:/v"]
     )
     return said.decode().strip()
 

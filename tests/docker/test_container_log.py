@@ -214,6 +214,6 @@ def test_a_container_that_is_removed_has_ended(seen: Engine, run: Run) -> None:
     container = run("echo all; sleep 1000")
     with closing(ContainerLog(seen, str(container.id))) as log:
         lines = first_of(log)
-        container.remove(force=True)
+        container.remove(force=True, v=True)
         wait_until(lambda: log.ended, 20)
         assert lines == ["all"]

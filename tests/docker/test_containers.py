@@ -58,11 +58,11 @@ def volume(engine: DockerClient) -> Iterator[str]:
     """A volume that holds the first file of a cluster of version 11."""
     name = f"pitr-test-{uuid.uuid4().hex[:8]}"
     engine.volumes.create(name, labels={MARK: "found"})
-    engine.containers.run(
+    world.run_once(
+        engine,
         world.image(engine, IMAGE),
         ["sh", "-c", "echo 11 > /v/PG_VERSION"],
         entrypoint=[],
-        remove=True,
         volumes=[f"{name}:/v"],
     )
     yield name

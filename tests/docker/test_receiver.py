@@ -87,7 +87,7 @@ class Beside:
     def remove(self) -> None:
         """End what a failed test may have left."""
         if container := self.container():
-            container.remove(force=True)
+            container.remove(force=True, v=True)
         if self.has_volume():
             self.client.volumes.get(self.volume).remove(force=True)
 
@@ -299,7 +299,8 @@ def test_the_archive_of_another_cluster_is_refused(
     project: Project, beside: Beside, server: ContainerServer
 ) -> None:
     project.client.volumes.create(beside.volume, labels=project.labels)
-    project.client.containers.run(
+    world.run_once(
+        project.client,
         server.image,
         [
             "-c",
@@ -307,7 +308,6 @@ def test_the_archive_of_another_cluster_is_refused(
             "cp $d/pg_wal/0* /v/ && chown -R postgres /v",
         ],
         entrypoint="sh",
-        remove=True,
         volumes=[f"{beside.volume}:/v"],
     )
     hba = project.run(HBA)

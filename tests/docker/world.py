@@ -251,6 +251,21 @@ def remove_secondary(client: DockerClient, name: str) -> None:
     remove_volume(client, name)
 
 
+def run_once(client: DockerClient, image: str, command: list[str], **options: Any) -> bytes:
+    """What a program prints in a container of its own, which takes its volumes with it.
+
+    `containers.run` with `remove` leaves those that have no name.
+    """
+    container = client.containers.run(image, command, detach=True, **options)
+    try:
+        code = container.wait(timeout=60)["StatusCode"]
+        said: bytes = container.logs(stdout=True, stderr=False)
+        assert code == 0, container.logs().decode()
+        return said
+    finally:
+        container.remove(force=True, v=True)
+
+
 def executed(container: Container, command: list[str], user: str = "") -> tuple[int, str]:
     """The exit code of a command in a container, and what it printed."""
     code, output = container.exec_run(command, user=user)
