@@ -20,6 +20,8 @@ from tests.wal.waldump import Place
 
 pytestmark = pytest.mark.integration
 
+(OF_15,) = (shape for shape in SHAPES if shape.major == "15")
+(OF_18,) = (shape for shape in SHAPES if shape.major == "18")
 CHOSEN = shapes(*(shape for shape in SHAPES if shape.major in ("11", "15", "18")))
 Line = dict[str, Any]
 
@@ -91,7 +93,7 @@ def check_name(relation: Line, name: str) -> None:
         assert relation["database"] == "postgres"
 
 
-@shapes(SHAPES[8])
+@shapes(OF_18)
 def test_a_second_reading_says_the_same(history: History, cache: Path) -> None:
     """From the cache, and without one."""
     first = lines(history, cache)
@@ -99,7 +101,7 @@ def test_a_second_reading_says_the_same(history: History, cache: Path) -> None:
     assert lines(history, cache.with_name("another")) == first
 
 
-@shapes(SHAPES[5])
+@shapes(OF_15)
 def test_what_is_asked_for_is_listed(history: History, cache: Path) -> None:
     whole = lines(history, cache, "--backup", str(history.backup))
     backup = ("--backup", str(history.backup))

@@ -41,7 +41,7 @@ MADE = 400
 BETWEEN = 300
 MEMORY = 150 * MEGABYTE
 
-SHAPE_OF = {"15": SHAPES[5], "18": SHAPES[8]}
+SHAPE_OF = {shape.major: shape for shape in SHAPES if shape.major in ("15", "18")}
 MAJORS = [
     "9.6",
     *(pytest.param(major, marks=pytest.mark.integration) for major in SHAPE_OF),
