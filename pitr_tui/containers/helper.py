@@ -259,7 +259,12 @@ class Helper:
             shells = list(self._shells.values())
         for shell in shells:
             shell.close()
-        self._life.close()
+        try:
+            self._remove()
+        finally:  # not before: a removal of the engine's own frees the volumes after the name
+            self._life.close()
+
+    def _remove(self) -> None:
         deadline = time.monotonic() + _REMOVAL_SECONDS
         api = self.engine.client.api
         while time.monotonic() < deadline:
@@ -271,7 +276,9 @@ class Helper:
                     return
                 if error.status != 409:  # the engine is at it already
                     raise
-            time.sleep(_POLL)
+                time.sleep(_POLL)
+            else:
+                return
         raise EngineError(
             f"the helper {self.name} is still being removed",
             f"the engine has not done it in {_REMOVAL_SECONDS} seconds",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from docker import DockerClient
-from docker.errors import APIError, NotFound
+from docker.errors import NotFound
 
 from pitr_tui.containers.engine import Engine
 from pitr_tui.containers.found import postgres_container
@@ -59,17 +59,7 @@ def volume(engine: DockerClient, project: Project) -> Iterator[str]:
     """The name of a volume that is not there yet, and is gone after the test."""
     name = f"{project.name}-backups"
     yield name
-
-    def gone() -> bool:
-        try:
-            engine.volumes.get(name).remove(force=True)
-        except NotFound:
-            return True
-        except APIError:  # the helper of a command that has just ended is still being removed
-            return False
-        return True
-
-    wait_until(gone, 30)
+    world.remove_volume(engine, name)
 
 
 def has_volume(engine: DockerClient, name: str) -> bool:

@@ -66,7 +66,7 @@ def volume(engine: DockerClient) -> Iterator[str]:
         volumes=[f"{name}:/v"],
     )
     yield name
-    engine.volumes.get(name).remove()
+    world.remove_volume(engine, name)
 
 
 @pytest.fixture

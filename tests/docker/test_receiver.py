@@ -88,8 +88,7 @@ class Beside:
         """End what a failed test may have left."""
         if container := self.container():
             container.remove(force=True, v=True)
-        if self.has_volume():
-            self.client.volumes.get(self.volume).remove(force=True)
+        world.remove_volume(self.client, self.volume)
 
 
 def last(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:

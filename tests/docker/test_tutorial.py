@@ -9,7 +9,7 @@ from docker import DockerClient
 
 from tests.docker.accident import events, pitr
 from tests.docker.secondaries import assert_undisturbed, has, query
-from tests.docker.world import Project, majors
+from tests.docker.world import Project, majors, remove_volume
 
 pytestmark = pytest.mark.docker
 
@@ -49,7 +49,7 @@ def test_the_tutorial(engine: DockerClient, project: Project, secondary: str) ->
         )
         finished = told(done, "RunFinished")
     finally:
-        engine.volumes.get(f"{secondary}-backups").remove()
+        remove_volume(engine, f"{secondary}-backups")
     assert finished["state"] == "paused at target"
     container = engine.containers.get(secondary)
     counted = "SELECT count(*), count(*) FILTER (WHERE kind = 'good'), sum(id) FROM orders"

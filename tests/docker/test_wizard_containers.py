@@ -208,5 +208,4 @@ async def test_wal_is_received_and_collected(unmounted: Project, engine: DockerC
         with suppress(NotFound):
             engine.containers.get(f"pitr-receiver-{name}").remove(force=True, v=True)
         for one in volumes:
-            with suppress(NotFound):
-                engine.volumes.get(one).remove()
+            remove_volume(engine, one)

@@ -241,7 +241,7 @@ def remove_volume(client: DockerClient, name: str) -> None:
                 raise
         return False
 
-    wait_until(removed)
+    wait_until(removed, 30)
 
 
 def remove_secondary(client: DockerClient, name: str) -> None:
