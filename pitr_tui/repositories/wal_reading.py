@@ -15,7 +15,7 @@ from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.index_cache import Variant
 from pitr_tui.repositories.segment_reading import Wanted, read_packed
 from pitr_tui.repositories.wal_facts import Means, facts_in_order, parts
-from pitr_tui.repositories.wal_index import Told, WalIndex
+from pitr_tui.repositories.wal_index import Survey, Told, WalIndex
 from pitr_tui.wal.assembler import Assembler
 from pitr_tui.wal.catalog import Catalog
 from pitr_tui.wal.columns import as_array
@@ -149,15 +149,18 @@ def open_reading(
     backup: Backup | None = None,
     timeline: TimelineId | None = None,
     told: Told = lambda done, total: None,
+    survey: Survey | None = None,
 ) -> WalReading:
     """Look at an archive, and at the names in a backup, and choose the timeline to follow.
 
-    That is the newest one, with a backup the newest that leads on from it. Raises PitrError
-    when the archive or the backup cannot be read, RefusedError when the two do not fit.
+    That is the newest one, with a backup the newest that leads on from it. `survey` is what
+    was seen of the archive, if that is known. Raises PitrError when the archive or the backup
+    cannot be read, RefusedError when the two do not fit.
     """
-    if means.cache is None:
-        raise ValueError("a reading needs a cache")
-    survey = WalIndex(archive, means.cache, means.check, told).survey()
+    if survey is None:
+        if means.cache is None:
+            raise ValueError("a reading needs a cache")
+        survey = WalIndex(archive, means.cache, means.check, told).survey()
     known = survey.holdings(backup.system_identifier if backup else None)
     history = _followed(known, backup, timeline, archive)
     remarks = survey.remarks

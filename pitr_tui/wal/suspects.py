@@ -55,7 +55,7 @@ class SuspectFinder:
         for change in transaction.changes:
             locator = change.locator
             name = self._names.lookup(locator.database, locator.tablespace, locator.number, xids)
-            if _is_users_table(name, locator.number):
+            if is_users_table(name, locator.number):
                 key = (locator.database, name.oid or -locator.number)
                 if change.place[1:] != copies.get(key, change.place[1:]):
                     change = change._replace(inserted=0)
@@ -108,7 +108,7 @@ def _copied_files(case: Case) -> dict[tuple[int, int], tuple[int, int]]:
     }
 
 
-def _is_users_table(name: RelationName, number: int) -> bool:
+def is_users_table(name: RelationName, number: int) -> bool:
     """Whether rows in a file are rows of somebody's, as far as that is known."""
     if name.kind is None:
         return number >= _FIRST_NORMAL_OID and name.schema is None
