@@ -64,24 +64,20 @@ def _why_not(
         ended = ended_at(backup)
         if ended is not None and ended > aim.target.time:
             return "it ended after the target"
-    for one in surveyed.coverage.stranded:
-        if mark is not None and one.backup is mark:
-            return one.why
-    return _why_not_on(surveyed, backup, mark, aim, timeline)
-
-
-def _why_not_on(
-    surveyed: Surveyed,
-    backup: Backup,
-    mark: BackupMark | None,
-    aim: Aim,
-    timeline: TimelineId | None,
-) -> str:
-    """What speaks against it on the way along a timeline."""
     followed = timeline or backup.label.timeline
     history = surveyed.known.history(followed)
     if not history.contains(backup.label.timeline, backup.label.checkpoint_lsn):
         return f"it is not on the way to timeline {followed}"
+    for one in surveyed.coverage.stranded:
+        if mark is not None and one.backup is mark:
+            return one.why
+    return _where_it_ends(surveyed, mark, aim, followed)
+
+
+def _where_it_ends(
+    surveyed: Surveyed, mark: BackupMark | None, aim: Aim, followed: TimelineId
+) -> str:
+    """Whether the WAL behind a backup leads to the target along a timeline."""
     windows = [one for one in surveyed.coverage.windows if one.backup is mark]
     if not windows or aim.lsn is None:
         return ""
