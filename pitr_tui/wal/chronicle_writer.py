@@ -223,21 +223,22 @@ class ChronicleWriter:
 
     def _count(self, item: Transaction) -> int:
         """Add what a transaction did to the rows of tables, and give how many those were."""
-        xids = frozenset((item.xid, *item.subxids))
-        own = self._names.concern(xids)
         if self._generation != self._names.generation:
             self._generation = self._names.generation
             self._places.clear()
+        places = self._places
+        if item.rows and self._names.concern(xids := frozenset((item.xid, *item.subxids))):
+            places = {one.place: self._table(one, xids) for one in item.changes}
         sums: dict[int, Change] = {}
+        rows = 0
         for change in item.changes:
-            if own:
-                table = self._table(change, xids)
-            elif change.place in self._places:
-                table = self._places[change.place]
-            else:
-                table = self._places[change.place] = self._table(change, xids)
+            try:
+                table = places[change.place]
+            except KeyError:
+                table = places[change.place] = self._table(change)
             if table is None:
                 continue
+            rows += change.rows
             known = sums.get(table)
             if known is not None:
                 counts = (a + b for a, b in zip(known[2:], change[2:], strict=True))
@@ -245,9 +246,9 @@ class ChronicleWriter:
             sums[table] = change
         for table, change in sums.items():
             self._changes.add((table, change.inserted, change.updated, change.deleted))
-        return sum(change.rows for change in sums.values())
+        return rows
 
-    def _table(self, change: Change, xids: frozenset[int]) -> int | None:
+    def _table(self, change: Change, xids: frozenset[int] = frozenset()) -> int | None:
         """The number of the user's table that a file belongs to."""
         place = change.locator
         name = self._names.lookup(place.database, place.tablespace, place.number, xids)

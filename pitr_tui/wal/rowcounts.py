@@ -60,6 +60,12 @@ class RowCounts:
             known.base, known.sure = known.base if rows is None else rows, True
         return known.rows
 
+    def add(self, database: int, name: RelationName, number: int, added: int) -> None:
+        """Take a few rows that were added to a table, or removed."""
+        known = self._of(database, name, number)
+        if known is not None:
+            known.since += added
+
     def _of(self, database: int, name: RelationName, number: int) -> _Known | None:
         if name.oid is None:
             return None

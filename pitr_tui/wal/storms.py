@@ -14,7 +14,7 @@ from pitr_tui.wal.rowcounts import RowCounts
 from pitr_tui.wal.transactions import Change
 
 _LARGE_SHARE = 0.2
-_FEW_ROWS = 10  # a large part of a table of so few is no storm
+FEW_ROWS = 10  # a large part of a table of so few is no storm
 _MANY_ROWS = 1_000  # where nobody knows how many there were
 _VERY_MANY_ROWS = 100_000  # whatever part of the table they are
 _MASS_INSERT = 1_000
@@ -67,7 +67,7 @@ class Storms:
         number = change.place[2]
         had = self.rows.before(database, name, number)
         most = max(change.deleted, change.updated, change.inserted)
-        if most >= _FEW_ROWS and (had is None or _is_storm(most, had)):
+        if most >= FEW_ROWS and (had is None or _is_storm(most, had)):
             had = self.rows.closely(database, name, number)
         if had == 0:
             return  # it hit nothing but what it brought along
@@ -83,7 +83,7 @@ class Storms:
 def _is_storm(rows: int, had: int | None) -> bool:
     if had is None:
         return rows >= _MANY_ROWS
-    return rows >= _VERY_MANY_ROWS or (rows >= _FEW_ROWS and rows >= _LARGE_SHARE * had)
+    return rows >= _VERY_MANY_ROWS or (rows >= FEW_ROWS and rows >= _LARGE_SHARE * had)
 
 
 def _finding(what: What, hits: list[_Hit]) -> Finding:

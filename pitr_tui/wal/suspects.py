@@ -10,7 +10,7 @@ from pitr_tui.wal.findings import Case, Remark, Suspect
 from pitr_tui.wal.losses import Losses
 from pitr_tui.wal.names import NameBook, RelationKind, RelationName
 from pitr_tui.wal.rowcounts import Counted, RowCounts, copied_rows
-from pitr_tui.wal.storms import Storms
+from pitr_tui.wal.storms import FEW_ROWS, Storms
 from pitr_tui.wal.transactions import Change, Kind, Transaction
 from pitr_tui.wording import count_text
 
@@ -28,6 +28,8 @@ class SuspectFinder:
         self._rows = RowCounts(counted)
         self._losses = Losses(names, self._rows)
         self._storms = Storms(self._rows)
+        self._tables: dict[tuple[int, int, int], tuple[int, RelationName] | None] = {}
+        self._generation = -1
 
     def look(self, transaction: Transaction) -> Suspect | tuple[Remark, ...]:
         """A suspect, or what else is worth a word; nothing of what was rolled back.
@@ -35,6 +37,9 @@ class SuspectFinder:
         One whose end was not read is judged as if it had committed.
         """
         if not transaction.is_committed and transaction.kind is not Kind.UNKNOWN:
+            return ()
+        if _is_ordinary(transaction):
+            self._follow(transaction)
             return ()
         case = self._case(transaction)
         self._rows.meet(case.effects)
@@ -47,6 +52,26 @@ class SuspectFinder:
             return remarks
         database = self._database(case)
         return Suspect(transaction, database, tuple(findings), findings[0].severity)
+
+    def _follow(self, transaction: Transaction) -> None:
+        """Count the rows of an ordinary transaction, of which there may be millions."""
+        if self._generation != self._names.generation:
+            self._generation = self._names.generation
+            self._tables.clear()
+        for change in transaction.changes:
+            added = change.inserted - change.deleted
+            try:
+                known = self._tables[change.place]
+            except KeyError:
+                known = self._tables[change.place] = self._table(change)
+            if known is not None:
+                self._rows.add(*known, change.place[2], added)
+
+    def _table(self, change: Change) -> tuple[int, RelationName] | None:
+        """The database and the name of the user's table that everybody knows a file of."""
+        locator = change.locator
+        name = self._names.lookup(locator.database, locator.tablespace, locator.number)
+        return (locator.database, name) if is_users_table(name, locator.number) else None
 
     def _case(self, transaction: Transaction) -> Case:
         xids = frozenset((transaction.xid, *transaction.subxids))
@@ -94,6 +119,13 @@ class SuspectFinder:
                 yield Remark((str(name),), f"created the index {name} on {name.owner}")
             elif row.relkind in _TABLES:
                 yield Remark((str(name),), f"created the {name.kind} {name}")
+
+
+def _is_ordinary(transaction: Transaction) -> bool:
+    """Whether it changed too few rows, and nothing else, to be worth a closer look."""
+    if transaction.rows or transaction.dropped or transaction.actions:
+        return False
+    return sum([change.rows for change in transaction.changes]) < FEW_ROWS
 
 
 def _copied_files(case: Case) -> dict[tuple[int, int], tuple[int, int]]:
