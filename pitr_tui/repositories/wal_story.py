@@ -99,6 +99,29 @@ def first_backup(surveyed: Surveyed, timeline: TimelineId | None = None) -> Back
     return near[0] if near else fitting[-1]
 
 
+def main_timeline(surveyed: Surveyed, backup: Backup | None = None) -> TimelineId | None:
+    """The timeline on which life went on: the one whose WAL tells of the latest time.
+
+    The newest need not be it, because an earlier recovery may have left a branch behind. With
+    `backup`, one that leads on from it; None where nothing can be recovered.
+    """
+    known = surveyed.known
+    ends = [
+        (window.end_time, window.end_lsn, window.timeline)
+        for window in surveyed.coverage.windows
+        if window.end_time is not None
+        and (backup is None or window.backup.start_lsn == backup.label.start_lsn)
+    ]
+    if ends:
+        return max(ends)[2]
+    lines = [
+        one
+        for one in reversed(known.timelines)
+        if backup is None or _leads_to(surveyed, backup, one)
+    ]
+    return lines[0] if lines else None
+
+
 def _leads_to(surveyed: Surveyed, backup: Backup, timeline: TimelineId | None) -> bool:
     label = backup.label
     return timeline is None or surveyed.known.history(timeline).contains(
@@ -117,10 +140,11 @@ def read_chronicle(
 ) -> Chronicle:
     """Read what happened from a backup to the end of a timeline.
 
-    That is the newest timeline that leads on from the backup, where none is given. `emit` gets
-    what there is so far, now and then. Raises PitrError when the archive or the backup cannot
+    That is its main timeline, where none is given. `emit` gets what there is so far, now and
+    then. Raises PitrError when the archive or the backup cannot
     be read, RefusedError when the two do not fit.
     """
+    timeline = timeline or main_timeline(surveyed, backup)
     reading = open_reading(surveyed.archive, means, backup, timeline, told, surveyed.survey)
     first = min(held.firsts[0] for held in surveyed.known.held.values() if len(held.firsts))
     size = surveyed.known.cluster.segment_size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ from pitr_tui.repositories.backup_marks import marks_of
 from pitr_tui.repositories.backups import Backup, BrokenBackup, open_backup
 from pitr_tui.repositories.index_cache import IndexCache
 from pitr_tui.repositories.wal_facts import Means
-from pitr_tui.repositories.wal_story import Surveyed, first_backup, survey_archive
+from pitr_tui.repositories.wal_story import Surveyed, first_backup, main_timeline, survey_archive
 from pitr_tui.wal.aim import Aim
 from pitr_tui.wal.coverage import coverage
 from tests.unit.made import DATA
@@ -123,3 +123,16 @@ def test_a_time_that_the_wal_does_not_tell_is_held_against_the_clock(real: Backu
     assert reasons(surveyed, Aim(early, early)) == ["it ended after the target"]
     late = AtTime(datetime(2026, 11, 22, 16, tzinfo=UTC))
     assert reasons(surveyed, Aim(late, late)) == [""]
+
+
+def test_a_branch_that_was_left_behind_is_not_followed(real: Backup) -> None:
+    surveyed = surveyed_with(PG96 / "archive", backup_at(real, 0x2000028, 0x20000F8))
+    (window,) = surveyed.coverage.windows
+    assert window.end_time is not None
+    tried = dataclasses.replace(
+        window, timeline=TimelineId(2), end_time=window.end_time - timedelta(minutes=5)
+    )
+    failed_over = dataclasses.replace(tried, end_time=window.end_time + timedelta(minutes=5))
+    for other, followed in ((tried, 1), (failed_over, 2)):
+        windows = dataclasses.replace(surveyed.coverage, windows=(window, other))
+        assert main_timeline(dataclasses.replace(surveyed, coverage=windows)) == followed
