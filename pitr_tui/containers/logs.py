@@ -177,6 +177,7 @@ class ContainerLog:
         with self._changed:
             self._lines += filter(None, self._rests.values())
             self._rests.clear()
+            self._trouble = ""
             self._ended = True
 
     def _wait_for_start(self) -> None:
