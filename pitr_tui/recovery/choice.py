@@ -13,6 +13,7 @@ from pitr_tui.postgres.target import AtTime
 from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.repositories.wal_story import Surveyed
 from pitr_tui.wal.aim import Aim
+from pitr_tui.wal.chronicle import Chronicle
 from pitr_tui.wal.windows import BackupMark, Window
 
 
@@ -25,13 +26,26 @@ class Candidate:
 
 
 def candidates(
-    surveyed: Surveyed, aim: Aim, timeline: TimelineId | None = None
+    surveyed: Surveyed,
+    aim: Aim,
+    timeline: TimelineId | None = None,
+    chronicle: Chronicle | None = None,
 ) -> tuple[Candidate, ...]:
     """Every backup with what speaks against it, in the order of `surveyed`.
 
     `timeline` is the one to follow; None means each backup's own.
     """
-    return tuple(Candidate(one, _why_not(surveyed, one, aim, timeline)) for one in surveyed.backups)
+    return tuple(
+        Candidate(one, _why_not(surveyed, one, aim, timeline, chronicle))
+        for one in surveyed.backups
+    )
+
+
+def consistent_from(backup: Backup, chronicle: Chronicle | None) -> Lsn | None:
+    """Where a backup ended, as it says itself, or as the WAL tells that was read."""
+    if backup.stop_lsn is not None or chronicle is None:
+        return backup.stop_lsn
+    return chronicle.backup_end(backup.label.start_lsn)
 
 
 def best(found: Sequence[Candidate]) -> Backup | None:
@@ -49,7 +63,11 @@ def ended_at(backup: Backup) -> datetime | None:
 
 
 def _why_not(
-    surveyed: Surveyed, backup: Backup | BrokenBackup, aim: Aim, timeline: TimelineId | None
+    surveyed: Surveyed,
+    backup: Backup | BrokenBackup,
+    aim: Aim,
+    timeline: TimelineId | None,
+    chronicle: Chronicle | None,
 ) -> str:
     if isinstance(backup, BrokenBackup):
         return f"it cannot be used: {backup.problem.what}"
@@ -57,7 +75,7 @@ def _why_not(
     if system not in (None, backup.system_identifier):
         return f"it is of another cluster (system identifier {backup.system_identifier})"
     mark = _mark(surveyed, backup)
-    stop = (mark.stop_lsn if mark else None) or backup.stop_lsn
+    stop = (mark.stop_lsn if mark else None) or consistent_from(backup, chronicle)
     if aim.lsn is not None and aim.reached and stop is not None and aim.lsn < stop:
         return f"it ended at {stop}, behind the target at {aim.lsn}"
     if isinstance(aim.target, AtTime) and not aim.reached:

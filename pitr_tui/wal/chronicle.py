@@ -13,6 +13,7 @@ from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.wal.findings import Suspect
 from pitr_tui.wal.seam import Unread
 from pitr_tui.wal.transactions import Happening, Kind
+from pitr_tui.wal.xlog import BackupEnd
 
 _MOST_CUT_THROUGH = 100
 
@@ -250,6 +251,16 @@ class Chronicle:
         above = self.sub_entries[self.sub_xids == xid]
         above = above[above >= begin]
         return int(above[0]) if len(above) else None
+
+    def backup_end(self, start: Lsn) -> Lsn | None:
+        """From where on the base backup that began at `start` is consistent, as the WAL tells.
+
+        Of one that was taken on a standby it does not.
+        """
+        for one in self.happenings:
+            if isinstance(one.action, BackupEnd) and one.action.start_lsn == start:
+                return one.end
+        return None
 
     def loss(self, cut: int) -> Loss:
         """What was committed behind a cut."""
