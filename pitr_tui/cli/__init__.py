@@ -1,6 +1,7 @@
 """The command line: one subcommand for each step of the wizard, and the wizard itself.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a check, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a check, 130 interrupted; of `check`
+0 green, 1 amber, 3 red.
 """
 
 from __future__ import annotations
@@ -74,9 +75,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(command=_run("wizard", "wizard"), json=False)
     _wizard_options(parser)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _mark(commands)
     _archive(commands)
     _backup(commands)
     _wal(commands)
+    _check(commands)
     _restore(commands)
     _containers(commands)
     _cleanup(commands)
@@ -110,6 +113,23 @@ def _wizard_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--backups", metavar="PLACE", help="where base backups are kept")
 
 
+def _mark(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "mark", help="set a restore point now, before anything else is done after an accident"
+    )
+    parser.add_argument(
+        "--timeout",
+        type=int,
+        default=60,
+        metavar="S",
+        help="how long to wait until the segment with it is archived (60)",
+    )
+    _connection(parser)
+    add_container_options(parser)
+    _json(parser)
+    parser.set_defaults(command=_run("mark", "mark"))
+
+
 def _archive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     group = commands.add_parser("archive", help="see or turn on the archiving of WAL")
     actions = group.add_subparsers(title="actions", metavar="ACTION", required=True)
@@ -132,6 +152,13 @@ def _archive(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     collect.add_argument(
         "--from", dest="source", type=Path, metavar="DATADIR", help="a dead server's data directory"
+    )
+    collect.add_argument(
+        "--with",
+        dest="beside",
+        type=Path,
+        metavar="ARCHIVE",
+        help="a WAL archive, a directory: the new one has all of its files too, as links",
     )
     collect.set_defaults(command=_run("collect", "collect"))
     for parser in (status, enable, collect):
@@ -235,8 +262,29 @@ def _wal(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         _json(parser)
 
 
+def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "check", help="say whether a recovery would get there; exit 0 yes, 1 not proved, 3 no"
+    )
+    _recovery(parser)
+    parser.add_argument(
+        "--checksums", action="store_true", help="read the whole backup against its manifest"
+    )
+    parser.set_defaults(command=_run("check", "check"))
+
+
 def _restore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = commands.add_parser("restore", help="recover a secondary to a point in time")
+    _recovery(parser)
+    parser.add_argument(
+        "--write-compose", type=Path, metavar="FILE", help="write it down as a compose service"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and its checks")
+    parser.set_defaults(command=_run("restore", "restore"))
+
+
+def _recovery(parser: argparse.ArgumentParser) -> None:
+    """What a recovery is made from, and where it is to stop."""
     places = parser.add_argument_group("places", PLACE_HELP)
     places.add_argument("--backup", required=True, metavar="B", help="a base backup")
     places.add_argument("--archive", required=True, metavar="A", help="the WAL archive")
@@ -270,14 +318,12 @@ def _restore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     container.add_argument(
         "--network", default="none", metavar="NET", help="a network for the secondary (none)"
     )
-    container.add_argument(
-        "--write-compose", type=Path, metavar="FILE", help="write it down as a compose service"
-    )
     parser.add_argument("--role", default="postgres", help="a superuser of the backup's cluster")
     parser.add_argument("--os-user", metavar="NAME", help="who runs the server when we are root")
-    parser.add_argument("--dry-run", action="store_true", help="print the plan and its checks")
+    parser.add_argument(
+        "--quick", action="store_true", help="check without reading the WAL: less is proved"
+    )
     _json(parser)
-    parser.set_defaults(command=_run("restore", "restore"))
 
 
 def _containers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

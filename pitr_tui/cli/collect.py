@@ -14,6 +14,7 @@ from pitr_tui.cli.signals import cancelling
 from pitr_tui.errors import RefusedError, UsageError
 from pitr_tui.recovery.collect import Collected, WalSource
 from pitr_tui.recovery.collect import collect as collect_wal
+from pitr_tui.recovery.collect_beside import Beside, require_apart
 from pitr_tui.recovery.collect_place import new_directory, new_volume
 from pitr_tui.recovery.wal_source import wal_of_container, wal_of_directory
 from pitr_tui.servers.container_server import ContainerServer
@@ -27,6 +28,7 @@ def collect(parsed: argparse.Namespace, output: Output) -> int:
     server = server_of(parsed)
     if server and parsed.source:
         raise UsageError("--from is a directory of this machine", "", "leave it out with --docker")
+    beside = _beside(parsed)
     with _place(server, parsed.to) as target:
         source = _source(server, parsed)
         if source.current:
@@ -35,11 +37,33 @@ def collect(parsed: argparse.Namespace, output: Output) -> int:
         cancel = threading.Event()
         with cancelling(cancel):
             found = collect_wal(
-                source, target, lambda done: output.progress("WAL", done, 0, "byte"), cancel
+                source, target, lambda done: output.progress("WAL", done, 0, "byte"), cancel, beside
             )
         output.fact({"event": "WalCollected", "archive": str(target), **_facts(source, found)})
-        _say(output, str(target), source, found)
+        if beside is not None:
+            _say_joined(output, str(target), beside, found)
+        else:
+            _say(output, str(target), found)
+        _say_gaps(output, source, found)
+        if beside is not None:
+            output.say(f"  the links hold as long as {beside.directory} stays where it is")
     return 0
+
+
+def _beside(parsed: argparse.Namespace) -> Beside | None:
+    """The archive of --with. Raises RefusedError for a new one in a place that must not change."""
+    if engine_location(parsed.to) is None:
+        kept = [place for place in (parsed.source, parsed.beside) if place is not None]
+        require_apart(Path(parsed.to).absolute(), kept)
+    if parsed.beside is None:
+        return None
+    if engine_location(parsed.to) is not None or engine_location(str(parsed.beside)) is not None:
+        raise UsageError(
+            "--with joins directories of this machine",
+            "the new archive has links to the files of the old one, which lead nowhere in a volume",
+            "collect into a directory; or leave out --with, and copy both into one place",
+        )
+    return Beside(parsed.beside)
 
 
 def _source(server: ContainerServer | None, parsed: argparse.Namespace) -> WalSource:
@@ -76,13 +100,29 @@ def _place(server: ContainerServer | None, text: str) -> Iterator[WritePath]:
         yield volume
 
 
-def _say(output: Output, place: str, source: WalSource, found: Collected) -> None:
+def _say(output: Output, place: str, found: Collected) -> None:
     segments = count_text(found.segments + bool(found.unfinished), "segment")
     amount = f"{segments}, {size_text(found.total_bytes)}"
     output.say(f"✓ {amount} in {place}")
     for run in found.ranges:
         words = f"  {run.first.name}"
         output.say(words if run.count == 1 else f"{words} … {run.last.name}")
+
+
+def _say_joined(output: Output, place: str, beside: Beside, found: Collected) -> None:
+    output.say(f"✓ {count_text(found.linked, 'file')} of {beside.directory} linked in {place}")
+    segments = count_text(len(found.added), "segment")
+    output.say(f"✓ {segments} that only the server has, {size_text(found.total_bytes)}")
+    for name in found.added:
+        output.say(f"  {name}")
+    if found.archived:
+        output.say(f"  {count_text(found.archived, 'segment')} of the server archived as they are")
+    for one in found.differences:
+        kept = "the server's was taken" if one.taken else "the archive's was kept"
+        output.say(f"  ! {one.name} differs: {one.words}; {kept}")
+
+
+def _say_gaps(output: Output, source: WalSource, found: Collected) -> None:
     if found.unfinished:
         output.say(
             f"  and {found.unfinished} as far as it was written: the server had not finished it"
@@ -108,5 +148,11 @@ def _facts(source: WalSource, found: Collected) -> dict[str, object]:
         "unfinished": found.unfinished,
         "left_out": found.left_out,
         "bytes": found.total_bytes,
+        "added": found.added,
+        "linked": found.linked,
+        "archived": found.archived,
+        "differences": [
+            {"name": one.name, "taken": one.taken, "words": one.words} for one in found.differences
+        ],
         "switched": source.switched,
     }

@@ -7,6 +7,7 @@ import threading
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from pitr_tui.cli.check import examine, show_check, show_verdict
 from pitr_tui.cli.connection import compose_service, server_of
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.places import engine_of, image_of, read_place
@@ -24,6 +25,7 @@ from pitr_tui.postgres.target import (
     RecoveryTarget,
     TargetAction,
 )
+from pitr_tui.recovery.checks import require_passed
 from pitr_tui.recovery.events import (
     CheckDone,
     FeedFailed,
@@ -32,7 +34,6 @@ from pitr_tui.recovery.events import (
     RunFailed,
     RunFinished,
     Stamped,
-    Status,
     StepDone,
     StepStarted,
     to_json,
@@ -40,7 +41,6 @@ from pitr_tui.recovery.events import (
 )
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
-from pitr_tui.recovery.preflight import preflight, require_passed
 from pitr_tui.recovery.run import recover
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, open_backup
@@ -53,18 +53,18 @@ from pitr_tui.storage.location import engine_location
 if TYPE_CHECKING:
     from pitr_tui.servers.container_secondary import ContainerSecondary
 
-_SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILURE: "✗"}
-
 
 def restore(parsed: argparse.Namespace, output: Output) -> int:
     """Recover a secondary into a new directory, or with --dry-run only tell how."""
-    plan = _plan(parsed)
+    plan = plan_of(parsed)
     keep = _compose_file(parsed, plan)
-    checks = preflight(plan, utc_now())
+    plan, judgement = examine(plan, output, quick=parsed.quick)
+    checks = judgement.checks
     for check in checks:
-        _show_check(check, output)
+        show_check(check, output)
     told = [{"name": c.name, "status": c.status, "evidence": c.evidence} for c in checks]
     output.fact({"event": "Preflight", "checks": told})
+    show_verdict(judgement, output)
     if parsed.dry_run:
         output.fact({"event": "Plan", "files_and_commands": plan.render()})
         output.say()
@@ -119,7 +119,8 @@ def _write_compose(parsed: argparse.Namespace, secondary: ContainerSecondary) ->
         ) from error
 
 
-def _plan(parsed: argparse.Namespace) -> RecoveryPlan:
+def plan_of(parsed: argparse.Namespace) -> RecoveryPlan:
+    """What the options ask for. Raises PitrError."""
     archive = WalArchive(read_place(parsed, parsed.archive))
     backup = open_backup(read_place(parsed, parsed.backup), archive)
     target = _target(parsed)
@@ -195,7 +196,7 @@ def _tell(stamped: Stamped, output: Output) -> None:
         case FeedFailed(name, why):
             output.say(f"  ✗ {name}: {why}")
         case CheckDone() as check:
-            _show_check(check, output)
+            show_check(check, output)
         case RunFinished() as finished:
             output.say(f"✓ {finished.headline}")
             branch = f", timeline {finished.timeline}" if finished.timeline else ""
@@ -208,7 +209,3 @@ def _tell(stamped: Stamped, output: Output) -> None:
             output.say(f"  what is left: {failed.left}")
         case _:
             pass
-
-
-def _show_check(check: CheckDone, output: Output) -> None:
-    output.say(f"  {_SIGNS[check.status]} {check.name:<22} {check.evidence}")

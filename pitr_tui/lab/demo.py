@@ -9,10 +9,10 @@ from datetime import UTC
 from pitr_tui.errors import PitrError
 from pitr_tui.lab.tutorial import Count, Phase, Tutorial
 from pitr_tui.postgres.target import AtTime, TargetAction
+from pitr_tui.recovery.checks import judge, require_passed
 from pitr_tui.recovery.events import Progress, ReplayAt, Sink, Stamped, utc_now
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
-from pitr_tui.recovery.preflight import preflight, require_passed
 from pitr_tui.recovery.run import recover
 from pitr_tui.servers.local import LocalServer
 from pitr_tui.servers.local_secondary import LocalSecondary
@@ -83,7 +83,7 @@ def run_demo(tutorial: Tutorial, sink: Sink, cancel: threading.Event) -> DemoRes
             tutorial.tell(Phase(name, event.lsn - event.start, event.end - event.start))
 
     with tutorial.phase(name):
-        require_passed(preflight(plan, utc_now()))
+        require_passed(judge(plan, utc_now()).checks)
         journal = Journal.create(listen)
         try:
             view = recover(plan, journal, cancel)

@@ -1,4 +1,4 @@
-"""global/pg_control: its head, which lies the same in 9.6 to 18, and what a standby must have.
+"""global/pg_control: its head, which lies the same in 9.6 to 18, and what lies behind.
 
 Source: src/include/catalog/pg_control.h (ControlFileData).
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import IntEnum
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn
@@ -17,6 +18,8 @@ from pitr_tui.postgres.version import PostgresVersion
 # the versions, but the settings stand at the same distance: their values, a flag, an alignment.
 _LANDMARK = struct.pack("<d", 1234567.0)
 _ALIGNMENT = struct.pack("<I", 8)
+_SIZES_BYTES = 40  # behind the landmark, in every version
+_MOST_BEHIND_SIZES = 64
 _HEAD = struct.Struct("<QIII4xqQ")
 CONTROL_PATH = "global/pg_control"
 
@@ -34,14 +37,34 @@ _MAJORS_OF_CATALOG = {
 }
 
 
+class ServerState(IntEnum):
+    """What the server was doing when it wrote the file (DBState)."""
+
+    STARTING_UP = 0
+    SHUT_DOWN = 1
+    SHUT_DOWN_IN_RECOVERY = 2
+    SHUTTING_DOWN = 3
+    IN_CRASH_RECOVERY = 4
+    IN_ARCHIVE_RECOVERY = 5
+    IN_PRODUCTION = 6
+
+    @property
+    def words(self) -> str:
+        return self.name.lower().replace("_", " ")
+
+
 @dataclass(frozen=True, slots=True)
 class ControlHead:
-    """Who the cluster is and where its last checkpoint lies."""
+    """Who the cluster is and where its last checkpoint lies.
+
+    `state` is None for a number that no server writes.
+    """
 
     system_identifier: int
     catalog_version: int
     time: datetime
     checkpoint_lsn: Lsn
+    state: ServerState | None = None
 
     @classmethod
     def parse(cls, data: bytes) -> ControlHead:
@@ -52,10 +75,11 @@ class ControlHead:
                 f"it has {len(data)} bytes, not 8192",
                 "the copy is incomplete: use another backup",
             )
-        system, _, catalog, _, seconds, checkpoint = _HEAD.unpack_from(data)
+        system, _, catalog, state, seconds, checkpoint = _HEAD.unpack_from(data)
         if system == 0 or not 0 <= seconds < 1 << 36:
             raise PitrError("pg_control cannot be read", "its first bytes make no sense")
-        return cls(system, catalog, datetime.fromtimestamp(seconds, UTC), Lsn(checkpoint))
+        known = ServerState(state) if state <= ServerState.IN_PRODUCTION else None
+        return cls(system, catalog, datetime.fromtimestamp(seconds, UTC), Lsn(checkpoint), known)
 
     @property
     def major(self) -> str | None:
@@ -78,3 +102,16 @@ def standby_minimums(data: bytes, version: PostgresVersion) -> dict[str, int]:
         if start > 0 and data[at : at + 4] == _ALIGNMENT:
             return dict(zip(names, struct.unpack_from(f"<{len(names)}i", data, start), strict=True))
     return {}
+
+
+def checksum_places(data: bytes) -> range:
+    """Where the CRC-32C of all bytes before it can lie in pg_control; empty if that is not seen.
+
+    It is the last field of the file. Before it stand the sizes that the server was built with,
+    from 10 on a nonce of 32 bytes, from 18 on one flag more, and in builds with patches others.
+    """
+    at = data.find(_LANDMARK)
+    if at < 0:
+        return range(0)
+    first = at + len(_LANDMARK) + _SIZES_BYTES
+    return range(first, min(first + _MOST_BEHIND_SIZES, len(data) - 4) + 1, 4)

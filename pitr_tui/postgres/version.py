@@ -115,6 +115,11 @@ class PostgresVersion:
     def switch_wal_function(self) -> str:
         return "pg_switch_wal" if self.number >= 100000 else "pg_switch_xlog"
 
+    @property
+    def segment_name_function(self) -> str:
+        """What names the segment of a position, on the timeline that is being written."""
+        return "pg_walfile_name" if self.number >= 100000 else "pg_xlogfile_name"
+
     # How recovery is asked for.
 
     @property
@@ -166,6 +171,11 @@ class PostgresVersion:
     @property
     def has_startup_progress(self) -> bool:
         """`log_startup_progress_interval`."""
+        return self.number >= 150000
+
+    @property
+    def has_recovery_prefetch(self) -> bool:
+        """`recovery_prefetch`, for which the WAL behind the next record is asked for early."""
         return self.number >= 150000
 
     @property

@@ -11,7 +11,7 @@ from pitr_tui.containers.labels import Role
 from pitr_tui.containers.volumes import create_volume, remove_volume, volume_exists
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.quote import visible
-from pitr_tui.recovery.collect import is_draft
+from pitr_tui.recovery.collect_drafts import is_draft
 from pitr_tui.servers.container_server import ContainerServer
 from pitr_tui.storage.engine_path import EnginePath
 from pitr_tui.storage.engine_place import open_place

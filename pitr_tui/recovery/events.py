@@ -19,9 +19,10 @@ from pitr_tui.postgres.lsn import Lsn, TimelineId
 
 
 class Status(StrEnum):
-    """How a check came out."""
+    """How a check came out: NOTE is worth knowing and harmless, WARNING is not proven."""
 
     OK = "ok"
+    NOTE = "note"
     WARNING = "warning"
     FAILURE = "failure"
 

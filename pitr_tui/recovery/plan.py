@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 
@@ -44,7 +45,10 @@ class PlannedFile:
 class RecoveryPlan:
     """Everything that a run will do. What `render` prints is what the run does.
 
-    `timeline` None means the backup's own.
+    `timeline` None means the backup's own. `raised` has the settings of which the WAL on the way
+    needs more than the backup tells, and `preload` those lists of libraries, by setting, from
+    which some are left out because they are missing here. Without `read_ahead` the server asks
+    for no segment before it needs it. See `checks.fitted`.
     """
 
     backup: Backup
@@ -53,6 +57,9 @@ class RecoveryPlan:
     target: RecoveryTarget
     action: TargetAction
     timeline: TimelineId | None = None
+    raised: Mapping[str, int] = field(default_factory=dict)
+    preload: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    read_ahead: bool = True
 
     def __post_init__(self) -> None:
         require_known_by(self.target, self.version)
@@ -84,6 +91,12 @@ class RecoveryPlan:
             self.history,
         )
 
+    def minimum(self, name: str) -> int:
+        """What the secondary will have of a setting that it must not have less of."""
+        backup = self.backup
+        told = (backup.parameters.get(name), backup.raised.get(name), self.raised.get(name))
+        return max((value for value in told if value is not None), default=0)
+
     def recovery_settings(self) -> dict[str, str]:
         """Where and how to stop, for recovery.conf or the configuration."""
         settings = {"restore_command": RESTORE_COMMAND, **self.target.settings()}
@@ -109,7 +122,8 @@ class RecoveryPlan:
             "archive_command": "",
             "synchronous_standby_names": "",
             "hot_standby": "on",
-            **{name: str(value) for name, value in self.backup.raised.items()},
+            **{n: str(self.minimum(n)) for n in (*self.backup.raised, *self.raised)},
+            **{name: _as_list(libraries) for name, libraries in self.preload.items()},
             "cluster_name": "pitr_secondary",
             **self.secondary.settings(),
             "hba_file": str(own / "pg_hba.conf"),
@@ -136,6 +150,8 @@ class RecoveryPlan:
             settings["stats_temp_directory"] = "pg_stat_tmp"
         if version.has_archive_library:
             settings["archive_library"] = ""
+        if version.has_recovery_prefetch and not self.read_ahead:
+            settings["recovery_prefetch"] = "off"
         if version.has_startup_progress:
             settings["log_startup_progress_interval"] = "1s"
         return settings
@@ -201,6 +217,11 @@ class RecoveryPlan:
             text = file.text.removesuffix("\n").split("\n")
             lines += [f"cat {sign}{path} <<'EOF'", *text, "EOF"]
         return lines
+
+
+def _as_list(names: Sequence[str]) -> str:
+    """Names as PostgreSQL reads a list of them."""
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 _NEVER_BLANK = ("recovery_target_inclusive", "recovery_target_timeline", "recovery_target_action")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path, PurePosixPath
 
 from pitr_tui.containers.files import walk_tree
@@ -76,19 +79,46 @@ def wal_of_directory(data: Path, primary: Primary | None = None) -> WalSource:
     directory = data / PostgresVersion.parse(major).wal_directory
 
     def files() -> Iterator[WalFile]:
-        for path in sorted(directory.iterdir()):
-            if path.is_file():
-                with path.open("rb") as content:
-                    yield WalFile(path.name, path.stat().st_size, content)
+        with _reading(directory):
+            paths = sorted(path for path in directory.iterdir() if path.is_file())
+        for path in paths:
+            try:
+                content = path.open("rb")
+            except FileNotFoundError:
+                yield WalFile(path.name, -1, BytesIO())
+                continue
+            except OSError as error:
+                raise _unreadable(error) from error
+            with content:
+                yield WalFile(path.name, os.fstat(content.fileno()).st_size, content)
 
     def names() -> set[str]:
-        return {path.name for path in directory.iterdir()}
+        with _reading(directory):
+            return {path.name for path in directory.iterdir()}
 
     source = WalSource(str(data), control.system_identifier, major, files)
     if primary is None:
         return source
     current, switched = _finished(primary)
     return replace(source, current=current, names=names, switched=switched)
+
+
+@contextmanager
+def _reading(directory: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if not error.filename:
+            error.filename = str(directory)
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> PitrError:
+    return PitrError(
+        f"the server's WAL cannot be read: {error.filename}",
+        str(error.strerror),
+        "run pitr as the server's user, or as root, where the WAL lies",
+    )
 
 
 def _finished(primary: Primary) -> tuple[WalSegment, bool]:

@@ -14,7 +14,17 @@ from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, WalSegment, is_segment
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.repositories.identity import configured_locales, identity_of, raised_settings
+from pitr_tui.repositories.identity import (
+    configured_locales,
+    control_is_whole,
+    identity_of,
+    included_files,
+    preload_libraries,
+    raised_settings,
+    server_parameters,
+    tablespaces,
+    traces,
+)
 from pitr_tui.storage.compression import SUFFIXES, plain_name
 from pitr_tui.storage.path import ReadPath, files_below, first_of
 from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
@@ -36,8 +46,13 @@ class Backup:
     `total_bytes` is its size on disk, compressed where it is; `restored_bytes` what a copy
     will need, None where a compressed one has no manifest that tells. `stop_lsn` is None
     where neither manifest nor archive tell where the backup ends. `raised` has the settings
-    that the primary had more of than the backup's own files say, as by its command line, and
-    `locales` those that its server needs.
+    that the primary had more of than the backup's own files say, as by its command line,
+    `parameters` what these say of the same, and `locales` those that its server needs.
+    `preload` are the libraries that it loads, by setting, `includes` the files that its
+    configuration has to find (the word and the path), `traces` what recoveries before this one
+    left, `tablespaces` where those of a backup in tar format lay, by their oids. `control` is
+    the head of pg_control, `control_whole` whether its checksum is right, None where that is
+    not known.
     """
 
     path: ReadPath
@@ -51,7 +66,14 @@ class Backup:
     stop_lsn: Lsn | None = None
     stop_time: str | None = None
     raised: Mapping[str, int] = field(default_factory=dict)
+    parameters: Mapping[str, int] = field(default_factory=dict)
     locales: tuple[str, ...] = ()
+    preload: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    includes: tuple[tuple[str, str], ...] = ()
+    traces: tuple[str, ...] = ()
+    tablespaces: Mapping[int, str] = field(default_factory=dict)
+    control: ControlHead | None = None
+    control_whole: bool | None = None
 
     @property
     def name(self) -> str:
@@ -173,7 +195,14 @@ def open_backup(path: ReadPath, archive: WalArchive | None = None) -> Backup:
         stop_lsn=stop_lsn,
         stop_time=stop_time,
         raised=raised_settings(identity, version),
+        parameters=server_parameters(identity, version),
         locales=configured_locales(identity),
+        preload=preload_libraries(identity),
+        includes=included_files(identity),
+        traces=traces(identity),
+        tablespaces=tablespaces(identity),
+        control=control,
+        control_whole=control_is_whole(identity),
     )
 
 

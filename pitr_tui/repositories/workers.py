@@ -7,9 +7,10 @@ import io
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from dataclasses import dataclass, field
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
@@ -200,8 +201,10 @@ class Workers(Generic[Result]):
         ours, theirs = context.Pipe()
         process = context.Process(target=_serve, args=(theirs, self.function), daemon=True)
         # An interrupt from the terminal goes to all of its processes; it is ours to answer.
-        # What starts first with the first worker would unblock it again.
-        resource_tracker.ensure_running()
+        # What starts first with the first worker would unblock it again, and wants a real
+        # stderr, while a terminal application may have put another one in its place.
+        with redirect_stderr(sys.__stderr__):
+            resource_tracker.ensure_running()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()

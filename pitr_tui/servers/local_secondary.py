@@ -18,7 +18,7 @@ from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.local import LocalServer, require_free_port, socket_place, socket_settings
 from pitr_tui.servers.logfile import LogFile
 from pitr_tui.servers.osuser import OsUser
-from pitr_tui.servers.secondary import OWN_DIRECTORY
+from pitr_tui.servers.secondary import OWN_DIRECTORY, Occupancy, library_file
 from pitr_tui.servers.sql import Database
 from pitr_tui.storage.path import ReadPath
 
@@ -117,6 +117,33 @@ class LocalSecondary:
             return ()  # whoever has no such program may have the locale
         known = {_same(line) for line in said.stdout.splitlines()} | {"c", "posix", "c.utf8"}
         return tuple(name for name in names if _same(name) not in known)
+
+    def missing_libraries(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        place = self.installation.library_directory
+        if place is None:
+            return None
+        return tuple(name for name in names if not (place / library_file(name)).is_file())
+
+    def occupancy(self, path: str) -> Occupancy:
+        place = Path(path)
+        try:
+            if not place.exists():
+                return Occupancy.ABSENT
+            empty = place.is_dir() and not any(place.iterdir())
+        except OSError:
+            return Occupancy.OCCUPIED  # by somebody who keeps us out
+        return Occupancy.EMPTY if empty else Occupancy.OCCUPIED
+
+    def run_as_server(self, command: Sequence[str], directory: Path) -> int | None:
+        ran = subprocess.run(
+            command,
+            cwd=directory,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **self.user.process_options(),
+        )
+        return ran.returncode
 
     def warnings(self) -> Iterator[tuple[str, str]]:
         return iter(())

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import PurePath, PurePosixPath
+from enum import StrEnum
+from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Protocol
 
 from pitr_tui.postgres.version import PostgresVersion
@@ -12,6 +13,24 @@ from pitr_tui.servers.sql import Database
 from pitr_tui.storage.path import ReadPath, WritePath
 
 OWN_DIRECTORY = PurePosixPath("pitr")
+
+
+class Occupancy(StrEnum):
+    """What lies at a path."""
+
+    ABSENT = "absent"
+    EMPTY = "empty"
+    OCCUPIED = "occupied"
+
+
+def library_file(name: str) -> str:
+    """The file of a library as its server looks for it, below its library directory.
+
+    >>> library_file("auto_explain"), library_file("$libdir/plugins/x.so"), library_file("/a/b")
+    ('auto_explain.so', 'plugins/x.so', '/a/b.so')
+    """
+    name = name.removeprefix("$libdir/")
+    return name if name.endswith(".so") else f"{name}.so"
 
 
 class Owner(Protocol):
@@ -93,6 +112,18 @@ class Secondary(Protocol):
 
     def missing_locales(self, names: Sequence[str]) -> tuple[str, ...]:
         """Which of the locales its server would not find."""
+
+    def missing_libraries(self, names: Sequence[str]) -> tuple[str, ...] | None:
+        """Which libraries its server would not find; None where that cannot be known."""
+
+    def occupancy(self, path: str) -> Occupancy:
+        """What its server would find at an absolute path."""
+
+    def run_as_server(self, command: Sequence[str], directory: Path) -> int | None:
+        """Run a command in a directory of this machine as the server's user: its exit code.
+
+        None where the server does not run on this machine.
+        """
 
     def warnings(self) -> Iterator[tuple[str, str]]:
         """What a person should know before: a name and a sentence each."""

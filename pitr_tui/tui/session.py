@@ -16,15 +16,19 @@ if TYPE_CHECKING:  # the first paint waits for this module, so it loads no engin
     from pitr_tui.containers.compose import ComposeProject
     from pitr_tui.containers.container import PostgresContainer
     from pitr_tui.containers.service import ComposeService
+    from pitr_tui.postgres.lsn import TimelineId
     from pitr_tui.recovery.archiving import ArchivingStatus
     from pitr_tui.recovery.events import CheckDone
     from pitr_tui.recovery.plan import RecoveryPlan
     from pitr_tui.recovery.receiver_status import ReceiverStatus
     from pitr_tui.recovery.state import RunView
     from pitr_tui.repositories.backups import Backup
+    from pitr_tui.repositories.wal_story import Surveyed
     from pitr_tui.servers.primary import PrimaryFacts
     from pitr_tui.servers.secondary import Secondary
     from pitr_tui.servers.sql import Database
+    from pitr_tui.wal.aim import Aim
+    from pitr_tui.wal.chronicle import Chronicle
 
 
 class WizardStep(StrEnum):
@@ -56,6 +60,25 @@ class Story:
 
 
 @dataclass(slots=True)
+class WalStory:
+    """What was read of the WAL, and for what: `asked` is compared when one comes back.
+
+    `branch` is the timeline to follow, None for the newest; `read_from` a backup that the
+    person wants the reading to begin with, None for the one that is chosen by itself.
+    """
+
+    surveyed: Surveyed | None = None
+    chronicle: Chronicle | None = None
+    branch: TimelineId | None = None
+    read_from: Backup | None = None
+    asked: object = None
+
+    def forget(self) -> None:
+        """Another archive, or other backups: nothing of it holds any more."""
+        self.surveyed = self.chronicle = self.branch = self.read_from = self.asked = None
+
+
+@dataclass(slots=True)
 class Session:
     """One way through the wizard. `primary_is_down` means: go on with backup and archive alone.
 
@@ -64,6 +87,12 @@ class Session:
     named by the person; without the latter the compose file in the working directory is looked
     for, and `project` is what was read. `passed` has the steps that the person has gone through;
     the plan is in it once confirmed.
+
+    `aim` is what the person picked in the WAL or typed, and `target` what PostgreSQL is told for
+    it. `own_backup` is the backup that the person has chosen against the one that fits best.
+
+    `marks` are restore points that were set here, before anything else was done; `dead_data` is
+    the data directory of a primary of this machine that does not run.
     """
 
     clock: Clock = utc_now
@@ -82,6 +111,9 @@ class Session:
     archive_directory: Place | None = None
     backup_directory: Place | None = None
     backup: Backup | None = None
+    story_of_wal: WalStory = field(default_factory=WalStory)
+    own_backup: Backup | None = None
+    aim: Aim | None = None
     target: RecoveryTarget = field(default_factory=Latest)
     action: TargetAction = TargetAction.PAUSE
     destination: Place | None = None
@@ -90,3 +122,5 @@ class Session:
     run: RunView | None = None
     secondary: Secondary | None = None
     passed: set[WizardStep] = field(default_factory=set)
+    marks: list[Moment] = field(default_factory=list)
+    dead_data: Path | None = None

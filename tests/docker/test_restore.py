@@ -79,7 +79,7 @@ def _image_volumes(facts: dict[str, dict[str, object]]) -> dict[str, bool]:
 @majors("11")
 def test_what_fails_leaves_nothing(engine: DockerClient, project: Project, secondary: str) -> None:
     accident = play(project, "-Ft", "-z")
-    done = restore(accident, f"volume:{secondary}", "--target-name", "never set")
+    done = restore(accident, f"volume:{secondary}", "--target-name", "never set", "--quick")
     assert done.returncode == 1
     assert "nothing: " in str(events(done, "RunFailed")[0]["left"])
     for collection in (engine.containers, engine.volumes):

@@ -104,13 +104,16 @@ async def test_the_tutorial(project: Project, session: Session) -> None:
         noted = datetime.fromisoformat(project.sql("SELECT clock_timestamp()")).astimezone(UTC)
         project.sql("INSERT INTO t SELECT generate_series(1001, 1500)")
         await pilot.press("enter")
-        await see(pilot, "Where shall it stop?")
+        await see(pilot, "Where do you want to stop?")
+        await idle(pilot)
+        await pilot.press("t")
         await paste(pilot, f"{noted:%Y-%m-%d %H:%M:%S.%f} UTC")
         await see(pilot, "check whether that can be reached")
         await pilot.press("enter")
 
-        await see(pilot, "start the recovery (asks first)")
+        await see(pilot, "● AMBER")
         await pilot.press("s")
+        await see(pilot, "● GREEN")
         await idle(pilot)
         assert session.plan is not None
         secondary = session.plan.secondary

@@ -18,10 +18,10 @@ from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.target import AtLsn, AtName, AtTime, AtXid, Immediate, Latest, TargetAction
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery import archiving
+from pitr_tui.recovery.checks import Light, judge, require_passed
 from pitr_tui.recovery.events import RunFailed, Stamped, Step, StepStarted, utc_now
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
-from pitr_tui.recovery.preflight import preflight, require_passed
 from pitr_tui.recovery.run import recover
 from pitr_tui.repositories.backups import BackupFormat, open_backup
 from pitr_tui.servers.installation import installation_for
@@ -89,7 +89,7 @@ def test_gap_without_a_target_is_a_failure(world: World) -> None:
     (archive / segment.name).rename(archive / segment.next().name)
     try:
         plan = world.plan(Latest(), archive=archive)
-        gap = next(check for check in preflight(plan, utc_now()) if check.name == "no gap")
+        gap = next(check for check in judge(plan, utc_now()).checks if check.name == "no gap")
         assert segment.name in gap.evidence
         assert_fails(plan, "before the end of the archive")
     finally:
@@ -124,7 +124,7 @@ def test_destination_that_is_not_empty_is_left_alone(world: World) -> None:
     (destination / "precious").write_text("mine")
     plan = world.plan(Latest(), destination=destination)
     with pytest.raises(RefusedError, match="not empty"):
-        require_passed(preflight(plan, utc_now()))
+        require_passed(judge(plan, utc_now()).checks)
     with pytest.raises(RefusedError, match="not empty"):
         run(plan)
     assert (destination / "precious").read_text() == "mine"
@@ -167,7 +167,7 @@ def small_disk(world: World) -> Iterator[Path]:
 
 def test_full_disk_leaves_nothing(world: World, small_disk: Path) -> None:
     plan = world.plan(Latest(), destination=small_disk / "secondary")
-    space = next(check for check in preflight(plan, utc_now()) if check.name == "space")
+    space = next(check for check in judge(plan, utc_now()).checks if check.name == "space")
     assert space.status == "failure"
     assert_fails(plan, "No space left")
     assert list(small_disk.iterdir()) == []
@@ -180,7 +180,7 @@ def test_port_in_use_is_refused(world: World) -> None:
         port = taken.getsockname()[1]
         plan = world.plan(Latest(), port=port)
         with pytest.raises(RefusedError, match=f"port {port}"):
-            require_passed(preflight(plan, utc_now()))
+            require_passed(judge(plan, utc_now()).checks)
         error = assert_fails(plan)
         assert "port" in error.what
 
@@ -199,14 +199,15 @@ def test_target_before_the_end_of_the_backup(world: World) -> None:
         AtTime(world.marks[1].time - timedelta(hours=1)),
     ):
         with pytest.raises(RefusedError, match="before the end of the backup"):
-            require_passed(preflight(world.plan(target), utc_now()))
+            require_passed(judge(world.plan(target), utc_now()).checks)
 
 
-def test_target_in_the_future_or_behind_the_archive_is_refused(world: World) -> None:
+def test_target_in_the_future_or_behind_the_archive_is_told(world: World) -> None:
     with pytest.raises(RefusedError, match="future"):
-        require_passed(preflight(world.plan(AtTime(utc_now() + timedelta(days=1))), utc_now()))
-    with pytest.raises(RefusedError, match="behind the end of the archive"):
-        require_passed(preflight(world.plan(AtLsn(Lsn.parse("F/0"))), utc_now()))
+        require_passed(judge(world.plan(AtTime(utc_now() + timedelta(days=1))), utc_now()).checks)
+    judged = judge(world.plan(AtLsn(Lsn.parse("F/0"))), utc_now())
+    assert judged.light is Light.AMBER
+    assert "behind the end of the archive" in judged.sentence
 
 
 def test_backup_that_was_started_already_is_refused(world: World) -> None:
@@ -280,7 +281,7 @@ def test_destination_inside_of_what_is_only_read_is_refused(world: World) -> Non
     for place in (world.archive_directory, world.backup_path, world.server.data_directory / "base"):
         plan = world.plan(Latest(), destination=place / "x")
         with pytest.raises(RefusedError, match="inside of"):
-            require_passed(preflight(plan, utc_now()))
+            require_passed(judge(plan, utc_now()).checks)
         with pytest.raises(RefusedError, match="inside of"):
             run(plan)
         assert not local(plan).directory.exists()

@@ -12,9 +12,9 @@ from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.target import AtXid, Latest, TargetAction
 from pitr_tui.postgres.walname import WalSegment
+from pitr_tui.recovery.checks import judge
 from pitr_tui.recovery.events import Status, utc_now
 from pitr_tui.recovery.plan import RecoveryPlan
-from pitr_tui.recovery.preflight import preflight
 from tests.integration.conftest import installed
 from tests.integration.world import World, run
 from tests.local import local
@@ -55,8 +55,8 @@ def test_the_branch_that_is_asked_for_is_followed(forked: World) -> None:
 
 def test_the_backups_own_branch_is_followed_without_being_asked(forked: World) -> None:
     plan = forked.plan(Latest())
-    warned = next(check for check in preflight(plan, utc_now()) if check.name == "timeline")
-    assert warned.status is Status.WARNING
+    warned = next(check for check in judge(plan, utc_now()).checks if check.name == "timeline")
+    assert warned.status is Status.NOTE
     result = run(plan)
     assert result.rows == [1, 2, 3, 4]
     result.server.stop()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 from textual.pilot import Pilot
 
 from pitr_tui.cli.wizard import demo_story
+from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import AtLsn, AtTime, RecoveryTarget, TargetAction
 from pitr_tui.recovery.receiver_status import ReceiverStatus
@@ -20,7 +22,9 @@ from pitr_tui.storage.location import EngineLocation, LocationKind
 from pitr_tui.tui.app import DARK, PitrApp
 from pitr_tui.tui.screens.connect_found import Behind
 from pitr_tui.tui.session import Session, WizardStep
-from tests.tui import containers
+from pitr_tui.wal.aim import aim_at
+from pitr_tui.wal.chronicle import Chronicle
+from tests.tui import containers, stories
 from tests.tui.scenes import opened, screen_text, settled, until
 from tests.tui.world import (
     ARCHIVE,
@@ -68,13 +72,44 @@ def chosen(world: World) -> Session:
     return session
 
 
+def unnoted(world: World) -> Session:
+    """The same where nobody has noted anything."""
+    session = chosen(world)
+    session.story = None
+    return session
+
+
+def in_berlin(world: World) -> Session:
+    """With a server that has a zone of its own."""
+    session = unnoted(world)
+    session.facts = replace(FACTS, time_zone="Europe/Berlin")
+    return session
+
+
+def older(world: World) -> Session:
+    """With the backup before the gap, chosen by hand."""
+    session = unnoted(world)
+    session.backup = world.backup(20)
+    return session
+
+
+def know(session: Session, world: World, target: RecoveryTarget) -> None:
+    """Have the WAL read, and the target found in it."""
+    story = session.story_of_wal
+    story.surveyed = world.survey(session, threading.Event())
+    story.chronicle = world.read(story.surveyed)
+    assert session.backup is not None
+    session.aim = aim_at(story.chronicle, target, session.backup.stop_lsn)
+    session.target, session.action = session.aim.target, TargetAction.PAUSE
+    session.passed = {WizardStep.TARGET}
+
+
 def aimed(target: RecoveryTarget) -> Callable[[World], Session]:
     """With a target, for which a plan can be made."""
 
     def session_of(world: World) -> Session:
         session = chosen(world)
-        session.target, session.action = target, TargetAction.PAUSE
-        session.passed = {WizardStep.TARGET}
+        know(session, world, target)
         return session
 
     return session_of
@@ -94,7 +129,7 @@ def contained_and_aimed(world: World) -> Session:
     session.backup_directory = containers.volume("shop_backups")
     backups = EngineLocation(LocationKind.VOLUME, "shop_backups", PurePosixPath("2026-11-22"))
     session.backup = replace(world.backup(22), path=containers.path_in(backups))
-    session.target, session.passed = AtTime(NOTED), {WizardStep.TARGET}
+    know(session, world, AtTime(NOTED))
     return session
 
 
@@ -112,13 +147,14 @@ class FirstScene:
     free_bytes: int = World.free_bytes
     behind: Behind = World.behind
     receiver: ReceiverStatus | None = None
+    told: Callable[[], Chronicle | PitrError] = stories.accident
 
     @asynccontextmanager
     async def played(self, size: tuple[int, int], theme: str = DARK) -> AsyncIterator[Pilot[Any]]:
         """The running application at that moment."""
         async with AsyncExitStack() as stack:
             place = Path(stack.enter_context(TemporaryDirectory())).resolve()
-            world = World(place, self.free_bytes, self.behind, self.receiver)
+            world = World(place, self.free_bytes, self.behind, self.receiver, self.told)
             world.make()
             stack.enter_context(world.opened(self.primary))
             app = PitrApp(self.session(world))
@@ -211,14 +247,84 @@ FIRST_SCENES = (
         primary=SilentPrimary,
     ),
     FirstScene("backups", "backups", connected, shows="usable"),
-    FirstScene("target", "target", chosen, shows="before the target"),
-    FirstScene("plan", "plan", _TO_NOTED, shows="go on, with 1 warning"),
-    FirstScene("plan-container", "plan", contained_and_aimed, shows="go on, with 1 warning"),
+    FirstScene("target", "target", unnoted, shows="● reachable"),
+    FirstScene("target-noted", "target", chosen, shows="● reachable", told=stories.prepared),
+    FirstScene(
+        "target-all",
+        "target",
+        unnoted,
+        shows="● reachable",
+        keys=("v", "pageup", "a"),
+        then_shows="all 244 transactions",
+    ),
+    FirstScene(
+        "target-filter",
+        "target",
+        unnoted,
+        shows="● reachable",
+        keys=("v", "f", *">=100", "enter"),
+        then_shows="1 shown",
+    ),
+    FirstScene(
+        "target-details",
+        "target",
+        unnoted,
+        shows="● reachable",
+        keys=("down", "i"),
+        then_shows="Why it is a suspect",
+    ),
+    FirstScene(
+        "target-backups",
+        "target",
+        unnoted,
+        shows="● reachable",
+        keys=("b",),
+        then_shows="the newest that fits",
+    ),
+    FirstScene(
+        "target-typed",
+        "target",
+        in_berlin,
+        shows="● reachable",
+        keys=("t", *"19:24:10"),
+        then_shows="not reached",
+    ),
+    FirstScene(
+        "target-future",
+        "target",
+        in_berlin,
+        shows="● reachable",
+        keys=("t", *"2026-12-11 19:00", "enter"),
+        then_shows="lies in the future",
+    ),
+    FirstScene(
+        "target-too-early",
+        "target",
+        unnoted,
+        shows="● reachable",
+        keys=("t", *"2026-11-19 10:00"),
+        then_shows="before the end of every",
+    ),
+    FirstScene("target-quiet", "target", unnoted, shows="harmful", told=stories.quiet),
+    FirstScene("target-empty", "target", unnoted, shows="0 transactions", told=stories.nothing),
+    FirstScene("target-many", "target", unnoted, shows="3,000 suspects", told=stories.many),
+    FirstScene("target-gap", "target", unnoted, shows="1 gap", told=stories.holed),
+    FirstScene("target-older-backup", "target", older, shows="your choice"),
+    FirstScene(
+        "target-unread",
+        "target",
+        unnoted,
+        shows="a process that was reading",
+        told=lambda: PitrError("a process that was reading WAL has died", "its exit code was 1"),
+    ),
+    FirstScene("plan", "plan", _TO_NOTED, shows="● GREEN"),
+    FirstScene("plan-amber", "plan", aimed(AtTime(NOW)), shows="AMBER"),
+    FirstScene("plan-container", "plan", contained_and_aimed, shows="● GREEN"),
     FirstScene(
         "plan-container-commands",
         "plan",
         contained_and_aimed,
-        shows="go on, with 1 warning",
+        shows="● GREEN",
         keys=("d",),
         then_shows="docker volume create",
         behind=containers.COMPOSE,
@@ -227,14 +333,14 @@ FIRST_SCENES = (
         "plan-refused",
         "plan",
         aimed(AtLsn(Lsn.parse("0/12000060"), inclusive=False)),
-        shows="refused",
+        shows="● RED",
         free_bytes=_FULL_DISK,
     ),
     FirstScene(
         "plan-asked",
         "plan",
         _TO_NOTED,
-        shows="go on, with 1 warning",
+        shows="● GREEN",
         keys=("enter",),
         then_shows="Start the recovery?",
     ),

@@ -153,7 +153,7 @@ async def test_throwing_away_and_what_is_left_to_do(monkeypatch: pytest.MonkeyPa
         assert not pane.query_one("#query", Input).is_on_screen
         assert pane.next_action() == "choose another target"
         await pilot.press("enter")
-        await until(pilot, lambda: "Where shall it stop?" in screen_text(pilot.app))
+        await until(pilot, lambda: "Where do you want to stop?" in screen_text(pilot.app))
 
 
 async def test_what_cannot_be_thrown_away_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
 from pitr_tui.errors import UsageError
@@ -25,8 +26,9 @@ from pitr_tui.recovery.state import RunView
 from pitr_tui.repositories.backups import Backup, BackupFormat
 from pitr_tui.tui import way
 from pitr_tui.tui.screens import aim
+from pitr_tui.tui.screens.zones import Zone, choices, server_zone
 from pitr_tui.tui.session import Session, WizardStep
-from pitr_tui.tui.widgets.timeline import rows_of
+from tests.tui import stories
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -63,32 +65,81 @@ OLD = backup(5, "2026-11-22 10:00:05 UTC")
 NEW = backup(9, "2026-11-22 14:00:05 UTC")
 
 
+HALF_PAST = datetime(2026, 11, 22, 13, 35, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    ("kind", "text", "inclusive", "target"),
+    ("text", "target"),
     [
-        ("time", "14:35", True, AtTime(datetime(2026, 11, 22, 13, 35, tzinfo=UTC))),
-        ("time", "14:35 UTC", False, AtTime(datetime(2026, 11, 22, 14, 35, tzinfo=UTC), False)),
-        ("time", "10 min ago", True, AtTime(NOW - timedelta(minutes=10))),
-        ("xid", " 728 ", False, AtXid(728, False)),
-        ("lsn", "0/3002448", True, AtLsn(Lsn.parse("0/3002448"))),
-        ("name", "before [/release]", True, AtName("before [/release]")),
-        ("immediate", "", True, Immediate()),
-        ("latest", "", True, Latest()),
+        ("14:35", AtTime(HALF_PAST)),
+        ("before 14:35", AtTime(HALF_PAST, False)),
+        ("up to 14:35", AtTime(HALF_PAST)),
+        ("yesterday 14:35", AtTime(HALF_PAST - timedelta(days=1))),
+        ("  14:35   UTC ", AtTime(HALF_PAST + timedelta(hours=1))),
+        ("2026-11-22 14:35:02.117+01", AtTime(HALF_PAST.replace(second=2, microsecond=117_000))),
+        ("10 min ago", AtTime(NOW - timedelta(minutes=10))),
+        (" 728 ", AtXid(728, False)),
+        ("xid 728", AtXid(728, False)),
+        ("just after 728", AtXid(728)),
+        ("Transaction 728", AtXid(728, False)),
+        (str((1 << 32) + 728), AtXid(728, False)),
+        ("0/3002448", AtLsn(Lsn.parse("0/3002448"), False)),
+        ("after lsn 0/3002448", AtLsn(Lsn.parse("0/3002448"))),
+        ("before [/release]", AtName("before [/release]")),
+        ("restore point not yet read", AtName("not yet read")),
+        ("name '14:35'", AtName("14:35")),
+        ("end of backup", Immediate()),
+        ("Latest", Latest()),
     ],
 )
-def test_what_is_typed_becomes_a_target(
-    kind: str, text: str, inclusive: bool, target: RecoveryTarget
-) -> None:
-    assert aim.read_target(kind, text, inclusive, BERLIN, NOW) == target
+def test_what_is_typed_becomes_a_target(text: str, target: RecoveryTarget) -> None:
+    names = ["before [/release]", "728th"]
+    assert aim.read_target(text, BERLIN, NOW, names).target == target
 
 
-@pytest.mark.parametrize(
-    ("kind", "text"),
-    [("time", "half past two"), ("xid", "0x12"), ("xid", "²"), ("xid", "1"), ("lsn", "12")],
-)
-def test_nonsense_is_refused_in_words(kind: str, text: str) -> None:
+@pytest.mark.parametrize("text", ["", "half past two", "0x12", "²", "1", "12/", "-5", "xid", "\0"])
+def test_nonsense_is_refused_in_words(text: str) -> None:
     with pytest.raises(UsageError):
-        aim.read_target(kind, text, True, BERLIN, NOW)
+        aim.read_target(text, BERLIN, NOW)
+
+
+def test_a_name_that_is_a_number_is_not_guessed_at() -> None:
+    with pytest.raises(UsageError, match="too"):
+        aim.read_target("728", UTC, NOW, ["728"])
+    assert aim.read_target("restore point 728", UTC, NOW, ["728"]).target == AtName("728")
+    assert aim.read_target("xid 728", UTC, NOW, ["728"]).target == AtXid(728, False)
+
+
+def test_a_name_that_is_nearly_right_is_suggested() -> None:
+    with pytest.raises(UsageError) as caught:
+        aim.read_target("release", UTC, NOW, ["before_release"])
+    assert "before_release" in caught.value.hint
+
+
+def test_of_64_bits_all_have_to_be_right() -> None:
+    told = stories.accident()
+    told.full_xids[:] = told.xids.astype(np.int64) + (3 << 32)
+    good, other = (aim.read_target(str(728 + (epoch << 32)), UTC, NOW) for epoch in (3, 2))
+    good.require_in(told)
+    good.require_in(None)
+    with pytest.raises(UsageError, match="not in the WAL"):
+        other.require_in(told)
+
+
+def test_a_time_is_echoed_in_every_zone() -> None:
+    zones = choices("Europe/Berlin", Zone(ZoneInfo("Asia/Tokyo"), "Asia/Tokyo", "mine"), NOW)
+    said = aim.echo(AtTime(HALF_PAST), zones, NOW)
+    assert "13:35:00 UTC" in said
+    assert "14:35:00+0100 the server's" in said
+    assert "22:35:00+0900 mine" in said
+    assert "1 h 25 min ago" in said
+
+
+def test_zones_that_are_the_same_are_named_once() -> None:
+    mine = Zone(ZoneInfo("Europe/Vienna"), "Europe/Vienna", "mine")
+    found = choices("Europe/Berlin", mine, NOW)
+    assert [one.whose for one in found] == ["the server's and mine", ""]
+    assert [str(one) for one in choices(None, mine, NOW)] == ["UTC", "Europe/Vienna (mine)"]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +180,7 @@ def test_a_backup_whose_zone_nobody_knows_is_not_judged_by_time() -> None:
 
 
 def test_an_untrusted_zone_of_the_server_falls_back_to_utc_and_says_so() -> None:
-    zone, name = aim.server_zone("<+03>-03")
+    zone, name = server_zone("<+03>-03")
     assert zone is UTC
     assert "UTC" in name
     assert "<+03>-03" in name
@@ -156,19 +207,3 @@ def test_a_plan_is_forgotten_but_not_while_it_runs() -> None:
     session.run = None
     way.forget_plan(session)
     assert WizardStep.PLAN not in session.passed
-
-
-def test_the_timeline_marks_backups_and_gaps() -> None:
-    segments = [WalSegment(TimelineId(1), number) for number in (5, 6, 8, 9, 10)]
-    marks, wal, ends = [row.plain for row in rows_of([OLD, NEW], segments, 24)]
-    assert marks[10:] == "◆" + " " * 15 + "◆" + " " * 7
-    assert wal[10:] == "████" * 2 + "░░░░" + "████" * 3
-    assert "0/5000000" in ends
-    assert "0/B000000" in ends
-
-
-def test_a_small_gap_shows_even_where_a_column_is_many_segments() -> None:
-    segments = [WalSegment(TimelineId(1), number) for number in range(1_000) if number != 500]
-    _, wal, _ = [row.plain for row in rows_of([], segments, 60)]
-    assert wal.count("░") == 1
-    assert wal.count("█") == 59

@@ -121,10 +121,11 @@ async def test_from_the_accident_to_the_recovered_rows(primary: LocalServer) -> 
         await see(pilot, "start from")
         await pilot.press("enter")
 
-        await see(pilot, "Where shall it stop?")
-        await pilot.press(*f"{noted:%Y-%m-%d %H:%M:%S.%f} UTC")
+        await see(pilot, "Where do you want to stop?")
+        await see(pilot, "● reachable")
+        await pilot.press("t", *f"{noted:%Y-%m-%d %H:%M:%S.%f} UTC")
         await see(pilot, "check whether that can be reached")
-        assert "lose              everything committed after it" in screen_text(app)
+        await see(pilot, "t −2")
         await pilot.press("enter")
 
         await see(pilot, "start the recovery (asks first)")
@@ -176,13 +177,13 @@ async def test_a_target_before_every_backup_and_a_destination_in_use(primary: Lo
         await pilot.press("enter")
         await see(pilot, "choose a later target, or find an older backup")
         assert app.wizard.current == "target"
-        await pilot.press("down", "down", "down", "down", "down")
-        await see(pilot, "as it was when the backup ended")
+        await pilot.press("t", *"end of backup")
+        await see(pilot, "● reachable")
         await pilot.press("enter")
 
         await see(pilot, "start the recovery (asks first)")
         await pilot.press("f2", "ctrl+a", "ctrl+k", *str(root), "enter")
-        await see(pilot, "● refused")
+        await see(pilot, "● RED")
         await see(pilot, "✗ destination")
         await pilot.press("enter")
         await pilot.pause(0.3)

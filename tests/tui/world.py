@@ -7,7 +7,9 @@ to /srv/pg, so that its pictures are the same on every machine.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -22,9 +24,14 @@ from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.archiving import ArchivingProof
+from pitr_tui.recovery.estimate import Estimate
 from pitr_tui.recovery.receiver_status import ReceiverStatus
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.repositories.backups import Backup, BrokenBackup
+from pitr_tui.repositories.backups import Backup, BrokenBackup, list_backups
+from pitr_tui.repositories.index_cache import IndexCache
+from pitr_tui.repositories.wal_facts import Means
+from pitr_tui.repositories.wal_story import Surveyed, survey_archive
+from pitr_tui.repositories.wholeness import essential_directories
 from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import ArchiverStatus, Primary, PrimaryFacts, Setting
@@ -41,8 +48,9 @@ from pitr_tui.tui.screens.checked import Checked, check_plan
 from pitr_tui.tui.screens.connect_found import Behind
 from pitr_tui.tui.screens.where import Where
 from pitr_tui.tui.session import Session
+from pitr_tui.wal.chronicle import Chronicle
 from tests.local import local
-from tests.tui import containers
+from tests.tui import containers, stories
 from tests.unit.made import backup_files, control_bytes, header_bytes, label_text, write_files
 
 SRV = Path("/srv/pg")
@@ -51,7 +59,9 @@ NOTED = datetime(2026, 11, 22, 18, 22, 8, 929_734, UTC)
 NOW = datetime(2026, 11, 22, 18, 24, 30, tzinfo=UTC)
 SYSTEM = 7711009236814082698
 SEGMENT_SIZE = 16 << 20
+ESTIMATE = Estimate(12.0, 85.0)
 _GIGABYTE = 1 << 30
+_MEASURED = re.compile(r"in \d+\.\d s")
 _SCREENS = "pitr_tui.tui.screens"
 
 
@@ -149,6 +159,7 @@ class World:
     free_bytes: int = 48 * _GIGABYTE
     behind: Behind = containers.FOUND
     receiver: ReceiverStatus | None = None
+    told: Callable[[], Chronicle | PitrError] = stories.accident
 
     def make(self) -> None:
         """An archive with a gap, and three backups of which one is broken."""
@@ -162,8 +173,10 @@ class World:
         for number, day, megabytes in ((3, 20, 52), (9, 22, 76)):
             label = _label(number, day)
             files = backup_files() | {"backup_label": label.encode()}
-            files["global/pg_control"] = control_bytes(system=SYSTEM)
+            files["global/pg_control"] = control_bytes(SYSTEM, checkpoint=(number << 24) + 0x80)
             backup = write_files(self.place / "backups" / f"2026-11-{day}", files)
+            for name in essential_directories(PostgresVersion.parse("18.6")):
+                (backup / name).mkdir(exist_ok=True)
             os.truncate(backup / "base/1/1259", megabytes << 20)
             ended = _label(
                 number,
@@ -190,6 +203,8 @@ class World:
                 f"{_SCREENS}.archive.look_at": self.look_at,
                 f"{_SCREENS}.catalogue.read_catalogue": self.read_catalogue,
                 f"{_SCREENS}.plan.check_plan": self.check_plan,
+                f"{_SCREENS}.reading.survey": self.survey,
+                f"{_SCREENS}.reading.read": self.read,
                 f"{_SCREENS}.where.installation_for": lambda version: programs,
                 f"{_SCREENS}.where.server_user": _postgres,
                 "pitr_tui.recovery.archiving.prove": _prove,
@@ -248,6 +263,21 @@ class World:
                 found.append(replace(one, path=path, problem=problem))
         return replace(read, found=tuple(found))
 
+    def survey(self, session: Session, cancel: threading.Event) -> Surveyed:
+        """As the target step's own."""
+        archive = WalArchive(self.place / "archive")
+        found = list_backups(self.place / "backups", archive)
+        with IndexCache(self.place / "cache") as cache:
+            seen = survey_archive(archive, found, Means(cache, processes=1))
+        return replace(seen, backups=self.read_catalogue(BACKUPS, ARCHIVE).found)
+
+    def read(self, surveyed: Surveyed, *_: object) -> Chronicle:
+        """What the WAL would have told, had it any."""
+        told = self.told()
+        if isinstance(told, PitrError):
+            raise told
+        return told
+
     def check_plan(self, session: Session, where: Where, now: datetime) -> Checked:
         """As the plan step's own; of a container its place and its programs are told."""
         backup, archive = session.backup, session.archive_directory
@@ -269,7 +299,7 @@ class World:
         checked = check_plan(real, Where(destination), now)
         history = checked.plan.history
         checked.plan.archive.directory = read
-        checks = checked.checks
+        judgement, checks = checked.judgement, checked.checks
         if isinstance(where.place, Path):
             secondary = replace(local(checked.plan), directory=where.place)
         else:
@@ -285,10 +315,19 @@ class World:
         plan = replace(checked.plan, backup=backup, secondary=secondary)
         plan.__dict__["history"] = history  # the archive cannot be read where it is said to be
         checks = tuple(
+            replace(one, evidence=_MEASURED.sub("in 0.1 s", one.evidence))
+            if one.name == "delivery"
+            else one
+            for one in checks
+        )
+        checks = tuple(
             replace(one, evidence=self.shown(one.evidence), hint=self.shown(one.hint))
             for one in checks
         )
-        return Checked(plan, checks, self.shown(plan.render()), where)
+        judgement = replace(
+            judgement, checks=checks, sentence=self.shown(judgement.sentence), estimate=ESTIMATE
+        )
+        return Checked(plan, judgement, self.shown(plan.render()), where)
 
 
 def _label(number: int, day: int, extra: str = "") -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pitr_tui.errors import PitrError
-from pitr_tui.postgres.control import ControlHead, standby_minimums
+from pitr_tui.postgres.control import ControlHead, ServerState, standby_minimums
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.version import PostgresVersion
 from tests.unit.made import SYSTEM, control_bytes
@@ -15,7 +15,11 @@ from tests.unit.made import SYSTEM, control_bytes
 def test_a_head_is_read() -> None:
     head = ControlHead.parse(control_bytes())
     assert head == ControlHead(
-        SYSTEM, 202506291, datetime(2026, 11, 22, 14, 43, 40, tzinfo=UTC), Lsn.parse("0/200080")
+        SYSTEM,
+        202506291,
+        datetime(2026, 11, 22, 14, 43, 40, tzinfo=UTC),
+        Lsn.parse("0/200080"),
+        ServerState.IN_PRODUCTION,
     )
     assert head == ControlHead.parse(control_bytes()[:40])
 

@@ -9,6 +9,7 @@ from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.servers import installation as module
 from pitr_tui.servers.installation import (
+    KNOWN_LIBRARY,
     Installation,
     find_installations,
     installation_for,
@@ -68,3 +69,12 @@ def test_a_tool_is_of_the_servers_major_or_the_next_newer_one(found: Path) -> No
 def test_what_does_not_run_is_told(found: Path, name: str) -> None:
     with pytest.raises(PitrError, match="no usable PostgreSQL"):
         Installation.at(found / name)
+
+
+@pytest.mark.parametrize("place", ["lib/postgresql", "lib", "lib64/postgresql"])
+def test_the_libraries_lie_beside_the_programs(tmp_path: Path, place: str) -> None:
+    found = Installation(tmp_path / "bin", PostgresVersion.parse("18"))
+    assert found.library_directory is None
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / KNOWN_LIBRARY).touch()
+    assert found.library_directory == tmp_path / place

@@ -1,5 +1,6 @@
 """Moments as people type them: the right one, or a refusal, but never a guess."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,7 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pitr_tui.errors import UsageError
-from pitr_tui.postgres.moment import for_settings, from_server, parse_moment, zone_named
+from pitr_tui.postgres.moment import (
+    doubts_about,
+    for_settings,
+    from_server,
+    parse_moment,
+    zone_named,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)  # in Berlin it is the 23rd already
@@ -55,6 +62,20 @@ def test_a_moment_with_its_zone_is_read(text: str, moment: str) -> None:
         ("1 hour ago", "2026-11-22 22:30:00.000000+00"),
         ("2 Hours ago", "2026-11-22 21:30:00.000000+00"),
         ("3 m ago", "2026-11-22 23:27:00.000000+00"),
+        ("an hour ago", "2026-11-22 22:30:00.000000+00"),
+        ("a minute ago", "2026-11-22 23:29:00.000000+00"),
+        ("1 h 30 min ago", "2026-11-22 22:00:00.000000+00"),
+        ("2 days ago", "2026-11-20 23:30:00.000000+00"),
+        ("a week ago", "2026-11-15 23:30:00.000000+00"),
+        ("today 14:35", "2026-11-23 13:35:00.000000+00"),
+        ("yesterday 14:35", "2026-11-22 13:35:00.000000+00"),
+        ("Yesterday at 9:35:02.5", "2026-11-22 08:35:02.500000+00"),
+        ("14:35 yesterday", "2026-11-22 13:35:00.000000+00"),
+        ("yesterday 14:35 UTC", "2026-11-21 14:35:00.000000+00"),
+        ("yesterday 14:35 America/New_York", "2026-11-21 19:35:00.000000+00"),
+        ("14:35+02", "2026-11-23 12:35:00.000000+00"),
+        ("yesterday 14:35 -0330", "2026-11-21 18:05:00.000000+00"),
+        ("14:35Z", "2026-11-22 14:35:00.000000+00"),
     ],
 )
 def test_a_zone_and_a_clock_help_to_read(text: str, moment: str) -> None:
@@ -68,6 +89,7 @@ def test_a_zone_and_a_clock_help_to_read(text: str, moment: str) -> None:
         ("2026-11-22", "does not say in which time zone"),
         ("14:35", "is not a time"),
         ("10 min ago", "not a time"),
+        ("yesterday 14:35", "is not a time"),
         ("", "is not a time"),
         ("now", "is not a time"),
         ("2026-11-22 14:35 EST", "not a time zone that can be trusted"),
@@ -93,6 +115,46 @@ def test_a_zone_and_a_clock_help_to_read(text: str, moment: str) -> None:
 def test_what_could_mean_another_moment_is_refused(text: str, why: str) -> None:
     with pytest.raises(UsageError, match=why):
         parse_moment(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("yesterday 14:35", "does not say in which time zone"),
+        ("14:35 today", "does not say in which time zone"),
+        ("yesterday", "is not a time"),
+        ("tomorrow 14:35 UTC", "is not a time"),
+        ("yesterday 25:00 UTC", "is not a time"),
+        ("yesterday 14:35+25", "is not a time"),
+        ("yesterday 14:35 EST", "not a time zone that can be trusted"),
+        ("yesterday 14:35+02 UTC", "names its zone twice"),
+        ("2 months ago", "is not a time"),
+        ("am ago", "is not a time"),
+        ("ago", "is not a time"),
+    ],
+)
+def test_a_clock_alone_says_no_zone(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_moment(text, now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "why"),
+    [
+        ("yesterday 02:30", datetime(2026, 3, 30, 12, tzinfo=UTC), "never was"),
+        ("yesterday 02:30", datetime(2026, 10, 26, 12, tzinfo=UTC), "was twice"),
+        ("02:30 today", datetime(2026, 10, 25, 12, tzinfo=UTC), "was twice"),
+    ],
+)
+def test_yesterdays_clock_is_not_guessed_either(text: str, now: datetime, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        parse_moment(text, BERLIN, now)
+
+
+def test_yesterday_is_the_day_before_by_the_calendar_and_a_day_ago_is_24_hours() -> None:
+    now = datetime(2026, 3, 29, 22, 30, tzinfo=UTC)  # 00:30 on the 30th; the 29th had 23 hours
+    assert for_settings(parse_moment("yesterday 00:30", BERLIN, now)).startswith("2026-03-28 23:30")
+    assert for_settings(parse_moment("1 day ago", BERLIN, now)).startswith("2026-03-28 22:30")
 
 
 @pytest.mark.parametrize(
@@ -171,6 +233,7 @@ def test_any_text_is_a_moment_or_refused(text: str, helped: bool) -> None:
     except UsageError:
         return
     assert moment.utcoffset() == timedelta(0)
+    assert isinstance(doubts_about(text, moment, NOW), tuple)
 
 
 @pytest.mark.parametrize(
@@ -191,3 +254,46 @@ def test_the_servers_own_times_are_read(text: str, moment: str) -> None:
 def test_what_is_no_zone_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="not a time zone"):
         zone_named(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "doubts"),
+    [
+        ("2026-11-22 14:35+00", []),
+        ("2026-10-25 00:00+00", []),
+        ("2026-04-03 12:00+00", []),  # the fourth of March lies further away still
+        ("10 min ago", []),
+        ("14:35", ["14 h 5 min in the future, on Monday, 23 November", "'yesterday 14:35'"]),
+        (
+            "2026-12-01 00:00+00",
+            ["8 days in the future, on Tuesday, 1 December 2026", "swapped.*12 January 2026, 314"],
+        ),
+        ("2026-12-12 00:00+00", ["19 days in the future"]),
+        ("2026-12-25 00:00+00", ["32 days in the future"]),
+        ("2026-10-11 00:00+00", ["swapped it would be Tuesday, 10 November 2026, 12 days ago"]),
+        ("20261011T0000+00", ["swapped it would be Tuesday, 10 November 2026, 12 days ago"]),
+        ("2025-11-20 12:00+00", ["the year 2026 it would be Friday, 20 November 2026, 2 days"]),
+        (
+            "2027-11-20 12:00+00",
+            ["in the future, on Saturday", "the year 2026 it would be Friday, 20 November 2026"],
+        ),
+        ("2024-02-29 12:00+00", []),
+        ("2028-02-29 12:00+00", ["in the future, on Tuesday, 29 February 2028"]),
+    ],
+)
+def test_what_speaks_against_a_moment_is_said(text: str, doubts: list[str]) -> None:
+    said = doubts_about(text, parse_moment(text, BERLIN, NOW), NOW)
+    assert len(said) == len(doubts), said
+    for one, pattern in zip(said, doubts, strict=True):
+        assert re.search(pattern, one), one
+
+
+@given(SINCE_1970)
+def test_every_future_moment_and_no_late_one_is_doubted(moment: datetime) -> None:
+    said = doubts_about(for_settings(moment), moment, NOW)
+    if moment > NOW:
+        assert "in the future" in said[0]
+    elif NOW - moment <= timedelta(days=30):
+        assert not said
+    else:
+        assert not any("in the future" in one for one in said)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from pitr_tui.errors import PitrError, UsageError
 from pitr_tui.postgres.lsn import Lsn
-from pitr_tui.postgres.moment import parse_moment, zone_named
+from pitr_tui.postgres.moment import parse_moment
 from pitr_tui.postgres.target import (
     AtLsn,
     AtName,
@@ -18,59 +20,113 @@ from pitr_tui.postgres.target import (
     RecoveryTarget,
 )
 from pitr_tui.repositories.backups import Backup
+from pitr_tui.tui.screens.zones import Zone
+from pitr_tui.wal.chronicle import Chronicle
 from pitr_tui.wording import duration_text
 
-KINDS = {
-    "time": "a time you type",
-    "xid": "a transaction id",
-    "lsn": "a WAL position (LSN)",
-    "name": "a restore point, by its name",
-    "immediate": "the end of the backup",
-    "latest": "the end of the archived WAL",
-}
-EXAMPLES = {
-    "time": "14:35   14:35:02.117   2026-11-22 14:35 +01   10 min ago",
-    "xid": "728, as txid_current() or log_line_prefix %x gives it",
-    "lsn": "0/3002448",
-    "name": "before_release, as given to pg_create_restore_point",
-}
-HAS_SIDES = ("time", "xid", "lsn")
+EXAMPLES = "14:35   yesterday 14:35   10 min ago   0/3002448   xid 728   latest"
+
+_SIDE = re.compile(r"(?:just\s+)?(before|after|until|up\s+to)\s+(.+)", re.I)
+_XID = re.compile(r"(?:(?:xid|transaction|txid)\s+)?(\d+)", re.I)
+_LSN = re.compile(r"(?:lsn\s+)?([0-9a-f]{1,8}/[0-9a-f]{1,8})", re.I)
+_NAME = re.compile(r"(?:restore\s+point|name)\s+(.+)", re.I)
+_LATEST = ("latest", "end", "the end", "end of wal", "end of the wal", "everything")
+_IMMEDIATE = ("immediate", "end of backup", "end of the backup", "backup")
 
 
-def server_zone(name: str | None) -> tuple[tzinfo, str]:
-    """The server's zone and its name; UTC where it has none that can be trusted."""
-    if name is None:
-        return UTC, "UTC"
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """A target that was typed, and the whole 64 bits of an xid that has more than 32."""
+
+    target: RecoveryTarget
+    full_xid: int | None = None
+
+    def require_in(self, story: Chronicle | None) -> None:
+        """Raises UsageError for a transaction whose last 32 bits are those of another one here."""
+        if story is None or self.full_xid is None or not isinstance(self.target, AtXid):
+            return
+        entry = story.entry_of(self.target.xid)
+        known = int(story.full_xids[entry]) if entry is not None else 0
+        if known and known != self.full_xid:
+            raise UsageError(
+                f"transaction {self.full_xid} is not in the WAL that was read",
+                f"the one there with the same last 32 bits is {known}",
+            )
+
+
+def read_target(text: str, zone: tzinfo, now: datetime, names: Collection[str] = ()) -> Typed:
+    """Read what was typed into the one field. `names` are the restore points that are known.
+
+    `before` or `after` in front of it says on which side of a transaction, a position or a
+    time to stop; without it just before the first two, and after what was done at the time.
+    Raises UsageError in words for the person.
+
+    >>> read_target("after xid 728", UTC, datetime.now(UTC)).target
+    AtXid(xid=728, inclusive=True)
+    >>> read_target("end of backup", UTC, datetime.now(UTC)).target
+    Immediate()
+    """
+    text = " ".join(text.split())
+    if not text:
+        raise UsageError("nothing is typed yet", "", EXAMPLES)
+    as_name, as_other = text in names, _plain(text.lower())
+    if as_name and as_other is not None:
+        raise UsageError(
+            f"{text!r} is the name of a restore point, too",
+            "it could mean either",
+            f"type `restore point {text}`, or `xid {text}`",
+        )
+    if as_name:
+        return Typed(AtName(text))
+    if as_other is not None:
+        return as_other
+    if named := _NAME.fullmatch(text):
+        return Typed(AtName(named[1].strip("'\"")))
+    side, rest = "", text
+    if sided := _SIDE.fullmatch(text):
+        side, rest = " ".join(sided[1].lower().split()), sided[2]
+    if position := _LSN.fullmatch(rest):
+        return Typed(AtLsn(Lsn.parse(position[1]), side in ("after", "until", "up to")))
+    if (number := _XID.fullmatch(rest)) and number[1].isascii():
+        xid = int(number[1])
+        full = xid if xid >> 32 else None
+        return Typed(AtXid(xid, side in ("after", "until", "up to")), full)
+    return Typed(AtTime(_moment(rest, zone, now, names), side != "before"))
+
+
+def _plain(text: str) -> Typed | None:
+    """What needs no words beside it."""
+    if text in _LATEST:
+        return Typed(Latest())
+    if text in _IMMEDIATE:
+        return Typed(Immediate())
+    if text.isascii() and text.isdigit():
+        return Typed(AtXid(int(text), False), int(text) if int(text) >> 32 else None)
+    return None
+
+
+def _moment(text: str, zone: tzinfo, now: datetime, names: Collection[str]) -> datetime:
     try:
-        return zone_named(name), name
-    except UsageError:
-        return UTC, f"UTC (the server's zone {name} is not known here)"
-
-
-def read_target(
-    kind: str, text: str, inclusive: bool, zone: tzinfo, now: datetime
-) -> RecoveryTarget:
-    """The target that was typed. Raises UsageError in words for the person."""
-    text = text.strip()
-    match kind:
-        case "latest":
-            return Latest()
-        case "immediate":
-            return Immediate()
-        case "xid":
-            if not text.isascii() or not text.isdigit():
-                raise UsageError(f"{text!r} is not a transaction id", "it is a whole number")
-            return AtXid(int(text), inclusive)
-        case "lsn":
-            return AtLsn(Lsn.parse(text), inclusive)
-        case "name":
-            return AtName(text)
-        case _:
-            return AtTime(parse_moment(text, zone, now), inclusive)
+        return parse_moment(text, zone, now)
+    except UsageError as error:
+        if any(letter.isdigit() for letter in text) and not names:
+            raise
+        near = [name for name in names if text.lower() in name.lower()]
+        if near:
+            raise UsageError(
+                f"{text!r} is not a time", "", f"is the restore point {near[0]!r} meant?"
+            ) from error
+        if any(letter.isdigit() for letter in text):
+            raise
+        raise UsageError(
+            f"{text!r} is no time, no position, no transaction and no known restore point",
+            "",
+            f"{EXAMPLES}   restore point NAME",
+        ) from error
 
 
 def keep_and_lose(target: RecoveryTarget, zone: tzinfo) -> tuple[str, str]:
-    """What the recovered server will have, and what it will not."""
+    """What the recovered server will have and will not have, as far as the target itself says."""
     match target:
         case AtTime(time, inclusive):
             at = f"{time.astimezone(zone):%Y-%m-%d %H:%M:%S.%f%z}"
@@ -92,6 +148,31 @@ def keep_and_lose(target: RecoveryTarget, zone: tzinfo) -> tuple[str, str]:
             return "everything that is in the archive", "only what was never archived"
 
 
+def echo(target: RecoveryTarget, zones: Sequence[Zone], now: datetime) -> str:
+    """What was understood, a time in every zone: nobody has to trust a guess.
+
+    >>> at = AtTime(datetime(2026, 11, 22, 14, 35, tzinfo=UTC))
+    >>> echo(at, [Zone(UTC, "UTC")], datetime(2026, 11, 22, 15, tzinfo=UTC))
+    'Sun 2026-11-22 14:35:00 UTC, 25 min 0 s ago'
+    """
+    if not isinstance(target, AtTime):
+        return str(target)
+    first, *others = [_in_zone(target.time, one, whole=True) for one in (Zone(UTC, "UTC"),)]
+    others += [_in_zone(target.time, one) for one in zones if one.zone is not UTC]
+    ago = f", {distance(target.time, now)}" if target.time <= now else ""
+    return f"{' · '.join((first, *others))}{ago}"
+
+
+def _in_zone(time: datetime, zone: Zone, whole: bool = False) -> str:
+    there = time.astimezone(zone.zone)
+    clock = f"{there:%H:%M:%S.%f}".rstrip("0").rstrip(".") if time.microsecond else f"{there:%X}"
+    if whole:
+        return f"{there:%a %Y-%m-%d} {clock} {zone.name}"
+    day = f"{there:%a} " if there.date() != time.astimezone(UTC).date() else ""
+    whose = zone.whose or zone.name
+    return f"{day}{clock}{there:%z} {whose}"
+
+
 def ended_at(backup: Backup) -> datetime | None:
     """When the backup ended (or began, where only that is told); None in an unknown zone."""
     try:
@@ -101,7 +182,7 @@ def ended_at(backup: Backup) -> datetime | None:
 
 
 def reaches(backup: Backup, target: RecoveryTarget) -> bool:
-    """Whether the backup was over before the target, as far as that can be told now."""
+    """Whether the backup was over before the target, as far as that can be told without WAL."""
     if isinstance(target, AtTime):
         ended = ended_at(backup)
         return ended is None or ended <= target.time

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import ClassVar
+from datetime import UTC
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -15,6 +16,7 @@ from textual.widgets import DataTable, Input, Static
 
 from pitr_tui.errors import PitrError
 from pitr_tui.recovery.events import Progress
+from pitr_tui.repositories.archive import ArchiveListing
 from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.tui import way
 from pitr_tui.tui.bridge import Emit
@@ -35,8 +37,11 @@ from pitr_tui.tui.screens.step import StepPane
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.choice import Choice
 from pitr_tui.tui.widgets.facts import Fact, Facts
-from pitr_tui.tui.widgets.timeline import WalTimeline
+from pitr_tui.tui.widgets.timeline import Picture, TimelineView
 from pitr_tui.wording import count_text, size_text
+
+if TYPE_CHECKING:
+    from pitr_tui.repositories.wal_story import Surveyed
 
 _TYPING_PAUSE = 0.3
 _COLUMNS = (("backup", 16), ("begun", 16), ("end LSN", 10), ("size", 8), ("kind", 5), ("state", 10))
@@ -54,7 +59,7 @@ the two has to be in the archive: a gap ends the way.
 
 The table has what lies in the backup directory, newest last. The state says whether it
 can be used for this cluster and with this archive. Below are the backups (◆) and the
-archived segments over the WAL positions; ░ marks a gap.
+archived WAL of each timeline as time goes by; ░ marks a gap, ✗ what is of no use.
 
 A new backup is taken with pg_basebackup, from the running primary, into a new directory.
 It protects what happens from now on. It does not bring back what was lost before it.
@@ -70,6 +75,7 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._catalogue: Catalogue | None = None
+        self._surveyed: Surveyed | None = None
         self._pause: Timer | None = None
         self._proposed = ""
         self._verified: dict[str, str] = {}  # what was verified of a backup taken here
@@ -84,7 +90,7 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             yield Choice(formats(None), id="format")
         yield DataTable[Content](id="backups", cursor_type="row", zebra_stripes=False)
         yield Facts(id="about", classes="gap-above")
-        yield WalTimeline(id="timeline")
+        yield TimelineView(plain=True, id="timeline")
         yield Facts(id="gaps")
 
     def on_mount(self) -> None:
@@ -162,10 +168,40 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             self._choose(None)
         if self.session.backup is not None:
             table.move_cursor(row=paths.index(self.session.backup.path), animate=False)
+        self._survey()
         self._show_about()
         if not self.query_one("#directory").has_focus and self.display:
             self.take_focus()
         self.changed()
+
+    def _survey(self) -> None:
+        """Look into the archive's segments, which takes longer than their names."""
+        listing, session = self._listing, self.session
+        self._surveyed = None
+        self.query_one(TimelineView).display = listing is not None and bool(listing.segments)
+        if not self.query_one(TimelineView).display:
+            return
+
+        def look(emit: Emit[Progress], cancel: threading.Event) -> Surveyed:
+            from pitr_tui.tui.screens import reading  # it loads numpy
+
+            return reading.survey(session, cancel)
+
+        self.run_job(
+            look,
+            on_done=self._take_survey,
+            on_failed=self._cannot_survey,
+            group="survey",
+            awaited=False,
+        )
+
+    def _take_survey(self, surveyed: Surveyed) -> None:
+        self._surveyed = surveyed
+        self._show_about()
+
+    def _cannot_survey(self, error: PitrError) -> None:
+        self.query_one(TimelineView).display = False
+        self.show_problem(error)
 
     def _choose(self, backup: Backup | None) -> None:
         if backup != self.session.backup:
@@ -300,8 +336,12 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
         row = self._table().cursor_row
         return self._catalogue.found[row] if row < len(self._catalogue.found) else None
 
+    @property
+    def _listing(self) -> ArchiveListing | None:
+        return self._catalogue.listing if self._catalogue is not None else None
+
     def _doubt(self, one: Backup | BrokenBackup) -> str:
-        listing = self._catalogue.listing if self._catalogue is not None else None
+        listing = self._listing
         facts = self.session.facts
         system = facts.system_identifier if facts is not None else None
         return doubt_about(one, listing, system) if isinstance(one, Backup) else ""
@@ -326,6 +366,6 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             rows = facts_about(one, self._doubt(one), listing, verified)
         self.query_one("#about", Facts).show(rows)
         chosen = one if isinstance(one, Backup) else None
-        self.query_one("#timeline", WalTimeline).show(catalogue.usable, listing, chosen)
+        self.query_one(TimelineView).show(Picture(self._surveyed, None, UTC, "UTC", chosen))
         gaps = [fact for fact in listing_facts(listing) if fact.name == "gap"] if listing else []
         self.query_one("#gaps", Facts).show(gaps)

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from textual.content import Content
+
 from pitr_tui.errors import PitrError
+from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.target import Latest, TargetAction
+from pitr_tui.recovery.checks import Evidence, Judgement, Light, fitted, judge
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.plan import RecoveryPlan
-from pitr_tui.recovery.preflight import preflight
 from pitr_tui.repositories.archive import WalArchive
+from pitr_tui.tui.literal import assemble, lines
 from pitr_tui.tui.screens.where import Where, secondary_at
 from pitr_tui.tui.session import Session
 from pitr_tui.tui.widgets.facts import Fact
 
-ORDER = (Status.FAILURE, Status.WARNING, Status.OK)
-_THEN = {
+ORDER = (Status.FAILURE, Status.WARNING, Status.NOTE, Status.OK)
+_COLOURS = {
+    Light.GREEN: "$text-success",
+    Light.AMBER: "$text-warning",
+    Light.RED: "$text-error",
+}
+THEN = {
     TargetAction.PAUSE: "pause there, readable, until you decide",
     TargetAction.PROMOTE: "open for writing on a new timeline",
     TargetAction.SHUTDOWN: "shut down",
@@ -25,17 +35,32 @@ _THEN = {
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A plan with what its checks found, and its text."""
+    """A plan with the verdict on it, and its text."""
 
     plan: RecoveryPlan
-    checks: tuple[CheckDone, ...]
+    judgement: Judgement
     text: str
     where: Where
 
     @property
-    def worst(self) -> Status:
-        found = {check.status for check in self.checks}
-        return next(status for status in ORDER if status in found)
+    def refused(self) -> bool:
+        return self.judgement.light is Light.RED
+
+    @property
+    def checks(self) -> tuple[CheckDone, ...]:
+        return self.judgement.checks
+
+
+def verdict_content(judgement: Judgement) -> Content:
+    """The light with its name, what it says, how long it will take, and what else one can do."""
+    light = judgement.light
+    rows = [
+        assemble("Can we get there?   ", (f"● {light.name}", f"bold {_COLOURS[light]}")),
+        assemble((judgement.sentence, "not bold")),
+    ]
+    if judgement.estimate is not None and light is not Light.RED:
+        rows[0] += assemble((f"   {judgement.estimate}", "not bold $foreground-muted"))
+    return lines(*rows)
 
 
 def check_plan(session: Session, where: Where, now: datetime) -> Checked:
@@ -45,14 +70,28 @@ def check_plan(session: Session, where: Where, now: datetime) -> Checked:
         raise PitrError("there is no plan yet", "a backup and an archive have to be chosen first")
     latest = isinstance(session.target, Latest)
     archive = WalArchive(session.reach.path(place))
+    story = session.story_of_wal
+    evidence = Evidence(story.surveyed, story.chronicle, session.aim)
     plan = RecoveryPlan(
         backup=backup,
         archive=archive,
         secondary=secondary_at(session, where, backup, archive),
         target=session.target,
         action=TargetAction.PROMOTE if latest else session.action,
+        timeline=_followed(session),
     )
-    return Checked(plan, preflight(plan, now), plan.render(), where)
+    with suppress(PitrError, OSError):  # the check of what could not be looked at says so
+        plan = fitted(plan, evidence)
+    judgement = judge(plan, now, evidence)
+    return Checked(plan, judgement, plan.render(), where)
+
+
+def _followed(session: Session) -> TimelineId | None:
+    """The timeline that the person chose, or on which the target was seen; None: the backup's."""
+    story = session.story_of_wal
+    if session.aim is not None and story.chronicle is not None:
+        return story.chronicle.timeline
+    return story.branch
 
 
 def summary_of(plan: RecoveryPlan) -> list[Fact]:
@@ -60,6 +99,5 @@ def summary_of(plan: RecoveryPlan) -> list[Fact]:
     return [
         Fact("backup", plan.backup.name, f"PostgreSQL {plan.backup.version.major}"),
         Fact("WAL archive", str(plan.archive.directory)),
-        Fact("stop", str(plan.target)),
-        Fact("then", _THEN[plan.action]),
+        Fact("stop", str(plan.target), f"timeline {int(plan.history.timeline)}"),
     ]

@@ -10,9 +10,11 @@ from pathlib import Path
 from pitr_tui.containers.container import PostgresContainer
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.recovery.collect import Collected, WalSource, collect
+from pitr_tui.recovery.collect_beside import Beside, require_apart
 from pitr_tui.recovery.collect_place import new_directory, new_volume
 from pitr_tui.recovery.events import Progress, Status
 from pitr_tui.recovery.wal_source import wal_of_container, wal_of_directory
+from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.servers.primary import Primary
 from pitr_tui.storage.location import EngineLocation, LocationKind
 from pitr_tui.storage.path import WritePath
@@ -25,19 +27,34 @@ from pitr_tui.wording import count_text, size_text
 
 def can_collect(session: Session) -> bool:
     """Whether there is a server, dead or alive, whose own WAL can be reached."""
-    data = session.facts.data_directory if session.facts is not None else None
     if session.origin is not None:
         return isinstance(session.origin, PostgresContainer)
+    data = _data_of(session)
     return data is not None and data.exists()
 
 
 def new_place(session: Session) -> Place:
-    """Where the collected WAL would go: a new volume, or a directory beside the data."""
+    """Where the collected WAL would go: a new volume, or a directory beside the data.
+
+    Beside an archive that is a directory the new one is a directory too: it links to the other.
+    """
     stamp = f"{session.clock():%Y%m%d-%H%M%S}"
-    if session.origin is not None:
+    archive = session.archive_directory
+    if session.origin is not None and not isinstance(archive, Path):
         return EngineLocation(LocationKind.VOLUME, f"pitr-collected-{session.origin.name}-{stamp}")
-    data = session.facts.data_directory if session.facts is not None else None
-    return (data.parent if data is not None else Path.home()) / f"pitr-collected-{stamp}"
+    data = _data_of(session)
+    near = data if session.origin is None else archive
+    parent = near.parent if isinstance(near, Path) else Path.home()
+    return parent / f"pitr-collected-{stamp}"
+
+
+def joined_archive(session: Session, place: Place) -> Path | None:
+    """The archive beside which the WAL would be collected: one of this machine that has WAL."""
+    archive = session.archive_directory
+    if not isinstance(archive, Path) or not isinstance(place, Path) or not archive.is_dir():
+        return None
+    listing = WalArchive(archive).listing()
+    return archive if listing.segments or listing.partial else None
 
 
 def question(session: Session, place: Place) -> str:
@@ -45,41 +62,66 @@ def question(session: Session, place: Place) -> str:
     alive = "It is asked to finish its segment first, so that the newest changes are in it."
     if session.primary_is_down:
         alive = "It does not run: its last segment is taken as far as it was written."
-    return (
-        f"A new archive is made:\n  {place}\n\n"
+    taken = (
         "All WAL that still lies in the primary's own directory is copied into it, apart from "
-        f"what its names do not fit. {alive}\n\nNothing is changed at the primary."
+        f"what its names do not fit. {alive}"
     )
+    changed = "Nothing is changed at the primary."
+    archive = joined_archive(session, place)
+    if archive is not None:
+        taken = (
+            f"Every file of {archive} appears in it as a link. The segments that only "
+            f"the primary itself still has are copied to them. {alive}"
+        )
+        changed = "Nothing is changed at the primary, and nothing in that archive."
+    return f"A new archive is made:\n  {place}\n\n{taken}\n\n{changed}"
 
 
 def collect_into(
     session: Session, place: Place, emit: Emit[Progress], cancel: threading.Event
 ) -> Collected:
-    """Make the archive. Raises PitrError and OSError; then nothing of it is left."""
+    """Make the archive. Raises PitrError; then nothing of it is left."""
+    archive = joined_archive(session, place)
+    beside = Beside(archive) if archive is not None else None
+    if isinstance(place, Path):
+        kept = (_data_of(session) if session.origin is None else None, archive)
+        require_apart(place, [one for one in kept if one is not None])
     with _made(session, place) as target:
         source = _source(session)
-        return collect(source, target, lambda done: emit(Progress(done, 0)), cancel)
+        return collect(source, target, lambda done: emit(Progress(done, 0)), cancel, beside)
 
 
 def collected_facts(found: Collected, place: Place) -> list[Fact]:
     """What was taken and where it is, and what was left out."""
-    count = found.segments + bool(found.unfinished)
-    taken = f"{count_text(count, 'segment')}, {size_text(found.total_bytes)}"
+    taken = f"{count_text(len(found.added), 'segment')}, {size_text(found.total_bytes)}"
     rows = [Fact("collected", taken, f"in {place}", Status.OK)]
+    if found.linked:
+        rows.append(Fact("", f"with {count_text(found.linked, 'file')} of the archive, as links"))
     if found.unfinished:
         rows.append(Fact("", f"{found.unfinished} as far as it was written"))
+    for one in found.differences:
+        kept = "the primary's was taken" if one.taken else "the archive's was kept"
+        rows.append(Fact("differs", one.name, f"{one.words}; {kept}", Status.WARNING))
     rows += [Fact("left out", count_text(n, "segment"), why) for why, n in found.left_out.items()]
     return rows
+
+
+def _data_of(session: Session) -> Path | None:
+    """The data directory of a primary of this machine, running or not."""
+    if session.facts is not None:
+        return session.facts.data_directory
+    return session.dead_data if session.primary_is_down else None
 
 
 def _source(session: Session) -> WalSource:
     origin = session.origin
     if isinstance(origin, PostgresContainer):
         return wal_of_container(session.reach.server(origin))
-    data = session.facts.data_directory if session.facts is not None else None
-    if data is None or session.database is None:
+    data = _data_of(session)
+    if data is None:
         raise RefusedError("there is no primary whose WAL could be collected")
-    return wal_of_directory(data, Primary(session.database))
+    primary = Primary(session.database) if session.database is not None else None
+    return wal_of_directory(data, primary)
 
 
 @contextmanager

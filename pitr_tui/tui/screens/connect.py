@@ -35,14 +35,14 @@ from pitr_tui.tui.screens.connect_found import (
     place_of,
     server_facts,
 )
-from pitr_tui.tui.screens.step import StepPane
+from pitr_tui.tui.screens.minute_zero import MinuteZero
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.facts import Fact, Facts
 
 Row = Found | Contained
 
 
-class ConnectPane(StepPane):
+class ConnectPane(MinuteZero):
     """Servers and containers found by itself, a connection string, or none."""
 
     step = WizardStep.CONNECT
@@ -50,7 +50,7 @@ class ConnectPane(StepPane):
     help_text = """
 The primary is the server that lost data. pitr looks at it to learn its version, its
 system identifier and its clock, and later to see how it archives its WAL. Nothing is
-changed in this step; every look is a short SQL connection of its own.
+changed in this step unless you say so; every look is a short SQL connection of its own.
 
 The list has every PostgreSQL server that runs on this machine, the PostgreSQL containers
 of the Docker engine (DOCKER_HOST, or the current context), and the services of the compose
@@ -63,7 +63,13 @@ If the primary is down or gone, say so: a base backup and the WAL archive are al
 recovery needs. Choose a stopped container to say which one it was: its image, its volumes
 and the WAL in it are used. Nothing starts it.
 
-Without the screen: pitr containers --json,  pitr archive status --json
+Before anything else is done: "m" marks this moment on a primary that lives, with a restore
+point, and sees the WAL up to it archived. For a primary that is down "c" makes an archive
+with the WAL that was never archived and lies in its data directory still, before anybody
+deletes it. The archive that is known already appears in the new one; it is not changed.
+
+Without the screen: pitr containers --json,  pitr archive status --json,  pitr mark,
+pitr archive collect --from DATADIR --with ARCHIVE --to NEW
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "look", "Look again", id="look", tooltip="search for servers again"),
@@ -80,6 +86,7 @@ Without the screen: pitr containers --json,  pitr archive status --json
                 placeholder="host=… user=… dbname=…  (password: PGPASSWORD, ~/.pgpass)",
                 id="conninfo",
             )
+        yield from self.dead_data_field()
         yield Facts(id="facts", classes="gap-above")
         yield Facts(id="behind", classes="gap-above")
 
@@ -131,6 +138,7 @@ Without the screen: pitr containers --json,  pitr archive status --json
             session, before = self.session, self.session.facts
             if before is None or facts.system_identifier != before.system_identifier:
                 way.forget_primary(session)
+                self.forget_minute_zero(facts.system_identifier)
             session.database, session.facts, session.origin = database, facts, origin
             self._seconds_ahead = (facts.clock - session.clock()).total_seconds()
             session.primary_is_down = False
@@ -150,6 +158,8 @@ Without the screen: pitr containers --json,  pitr archive status --json
             return ""
         if self.query_one("#conninfo", Input).has_focus:
             return "connect with this string"
+        if self.query_one("#dead-data", Input).has_focus:
+            return "collect the WAL of this directory (asks first)"
         chosen = self._highlighted()
         if chosen is None and self._on_down():
             down = self.session.primary_is_down and self.session.origin is None
@@ -186,6 +196,7 @@ Without the screen: pitr containers --json,  pitr archive status --json
     @on(OptionList.OptionHighlighted)
     def option_highlighted(self) -> None:
         self._touched = True
+        self.refresh_bindings()
         self.changed()
 
     @on(Input.Submitted, "#conninfo")
@@ -214,10 +225,21 @@ Without the screen: pitr containers --json,  pitr archive status --json
     def on_descendant_focus(self) -> None:
         self.changed()
 
+    def go_without(self) -> None:
+        self._go_without(None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The row of a dead primary is enough to collect what that one still has."""
+        down = action == "rescue" and self.is_mounted and self._on_down()
+        return down or super().check_action(action, parameters)
+
     def _go_without(self, origin: Origin | None) -> None:
         session = self.session
         if session.origin != origin:
             way.forget_primary(session)
+            self.forget_minute_zero()
+        elif session.facts is not None:
+            session.dead_data = session.facts.data_directory
         session.primary_is_down, session.origin = True, origin
         session.database = session.facts = session.archiving = None
         if origin is not None:
@@ -316,6 +338,7 @@ Without the screen: pitr containers --json,  pitr archive status --json
 
     def _show_facts(self) -> None:
         session = self.session
+        self.show_minute_zero()
         shown = self.query_one("#facts", Facts)
         asking = [Fact("Docker", "asking the engine …")]
         self.query_one("#behind", Facts).show(self._behind.facts() if self._behind else asking)

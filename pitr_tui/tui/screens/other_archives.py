@@ -182,13 +182,15 @@ class OtherArchives(StepPane):
 
         def done(found: Collected) -> None:
             self._collected = found, place
-            if session.archive_directory is None:
+            if session.archive_directory is None or found.linked:
                 self.use_place(place)
             self.show_others()
             for before, after in found.gaps:
                 lost = after.number - before.number - 1
                 self.show_problem(PitrError(f"{lost} segments are missing after {before.name}"))
 
-        text = collecting.question(session, place)
-        dialog = ConfirmDialog("Collect the WAL that is still there?", text, "Collect")
-        self.app.push_screen(dialog, decided)
+        def ask(text: str) -> None:
+            dialog = ConfirmDialog("Collect the WAL that is still there?", text, "Collect")
+            self.app.push_screen(dialog, decided)
+
+        self.run_job(lambda emit, cancel: collecting.question(session, place), on_done=ask)

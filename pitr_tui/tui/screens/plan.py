@@ -13,17 +13,27 @@ from textual.timer import Timer
 from textual.widgets import Input, Static
 
 from pitr_tui.errors import PitrError
-from pitr_tui.recovery.events import Status
+from pitr_tui.postgres.target import Latest, TargetAction
+from pitr_tui.recovery.checks import Light
 from pitr_tui.servers.primary import Primary
 from pitr_tui.storage.location import engine_location
 from pitr_tui.tui import way
-from pitr_tui.tui.literal import assemble, literal
+from pitr_tui.tui.literal import Part, assemble, literal
 from pitr_tui.tui.reach import Place
 from pitr_tui.tui.screens.archive_change import prove
-from pitr_tui.tui.screens.checked import ORDER, Checked, check_plan, summary_of
+from pitr_tui.tui.screens.checked import (
+    ORDER,
+    THEN,
+    Checked,
+    check_plan,
+    summary_of,
+    verdict_content,
+)
+from pitr_tui.tui.screens.decision import aimed_again
 from pitr_tui.tui.screens.dialogs import ConfirmDialog, TextDialog
 from pitr_tui.tui.screens.receiving import is_received
 from pitr_tui.tui.screens.step import StepPane
+from pitr_tui.tui.screens.wal_pane import WalPane
 from pitr_tui.tui.screens.where import (
     Where,
     new_directory,
@@ -33,14 +43,21 @@ from pitr_tui.tui.screens.where import (
     read_where,
 )
 from pitr_tui.tui.session import Session, WizardStep
+from pitr_tui.tui.widgets.choice import Choice
 from pitr_tui.tui.widgets.facts import Facts, check_fact
-from pitr_tui.wording import count_text
+from pitr_tui.wal.aim import Aim
 
 _TYPING_PAUSE = 0.4
+_ACTIONS = (
+    (TargetAction.PAUSE.value, "pause there"),
+    (TargetAction.PROMOTE.value, "promote"),
+    (TargetAction.SHUTDOWN.value, "shut down"),
+)
+_ONLY_PROMOTE = ((TargetAction.PROMOTE.value, "promote (the end of the WAL always does)"),)
 
 
-class PlanPane(StepPane):
-    """Where to, the checklist with one verdict above it, the plan's text, and the yes."""
+class PlanPane(WalPane):
+    """The verdict, where to, every check with its evidence, the plan's text, and the yes."""
 
     step = WizardStep.PLAN
     first_focus = ".step-body"
@@ -54,16 +71,20 @@ engine:/DIR for a directory of the engine's machine. The container gets the prim
 image, or the one that you name: with another C library text may sort otherwise. "m"
 changes between a container and this machine.
 
-The checks say whether the target can be reached: the space, the programs of the backup's
-major version, the timeline, the chain of WAL segments, the end of the backup, the target
-itself. ✗ refuses the start; ! says what is not known or what to look at.
+GREEN: nothing speaks against it, and the record at which it will stop was seen in the WAL.
+AMBER: it may work, and something is not proven; "u" stops where it can be proven, at the
+last transaction that is there. RED: it cannot succeed, and the first ✗ says why.
+
+"then" is what the server does at the target (recovery_target_action): "pause" keeps it
+readable and in recovery, so that you can look and, if it was too early, go on. "promote"
+opens it for writing on a new timeline.
 
 The secondary cannot harm anybody: archive_mode is off, no primary_conninfo, no logical
 replication workers, its own socket, no network for a container, and a TCP port only if you
 name one (on 127.0.0.1).
 
-"s" finishes the segment that the primary is writing and waits for it in the archive: do
-that when the target is younger than the last archived segment.
+"s" finishes the segment that the primary is writing, waits for it in the archive and looks
+again: do that when the target is younger than the last archived segment.
 
 "d" shows the plan: every file that will be written, with its text, and every command. What
 it shows is what the run does. From version 12 on the settings go into
@@ -89,6 +110,13 @@ Without the screen: pitr restore … --dry-run
             tooltip="finish the primary's segment, wait until it is archived, check again",
         ),
         Binding(
+            "u,f4",
+            "stop_there",
+            "Stop there",
+            id="stop_there",
+            tooltip="stop at the last transaction that can be reached",
+        ),
+        Binding(
             "m,f8",
             "other_place",
             "Elsewhere",
@@ -108,7 +136,11 @@ Without the screen: pitr restore … --dry-run
 
     def body(self) -> ComposeResult:
         yield Static("", markup=False, classes="verdict", id="verdict")
+        yield Static("", markup=False, classes="ways-out", id="ways-out")
         yield Facts(id="summary")
+        with Horizontal(classes="field"):
+            yield Static("then", markup=False, classes="field-name")
+            yield Choice(_ACTIONS, id="action")
         with Horizontal(classes="field"):
             yield Static("recover into", markup=False, classes="field-name")
             yield Input(placeholder="a new directory, or volume:NAME", id="destination")
@@ -132,6 +164,10 @@ Without the screen: pitr restore … --dry-run
                 image.value = self._proposed_image
         origin = self.session.origin
         image.placeholder = f"the primary's own ({origin.image})" if origin else "postgres:MAJOR"
+        if isinstance(self.session.target, Latest):
+            self.query_one("#action", Choice).offer(_ONLY_PROMOTE, TargetAction.PROMOTE.value)
+        else:
+            self.query_one("#action", Choice).offer(_ACTIONS, self.session.action.value)
         self.action_look()
 
     def _proposal(self) -> Place:
@@ -194,7 +230,7 @@ Without the screen: pitr restore … --dry-run
             return None
         if self._checked is None:
             return "there is no plan that could be carried out"
-        if self._checked.worst is Status.FAILURE:
+        if self._checked.refused:
             return "a check failed"
         return None
 
@@ -213,14 +249,17 @@ Without the screen: pitr restore … --dry-run
             return
         if self.at_work:
             return
-        if checked is None or checked.worst is Status.FAILURE:
+        if checked is None or checked.refused:
             self.action_look()
             return
+        green = checked.judgement.light is Light.GREEN
         text = [
+            *([f"Not everything is proven: {checked.judgement.sentence}", ""] * (not green)),
             "A secondary is made in a new place:",
             f"  {checked.plan.secondary.destination}",
             "",
             *(f"{fact.name:<12}{fact.value}" for fact in summary_of(checked.plan)),
+            f"{'then':<12}{THEN[checked.plan.action]}",
             "",
             "The primary, the backup and the archive are only read.",
         ]
@@ -257,6 +296,8 @@ Without the screen: pitr restore … --dry-run
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Switching the WAL needs the primary, and an archive that it still comes into."""
+        if action == "stop_there":
+            return self._alternative is not None
         if action != "switch":
             return True
         session = self.session
@@ -265,15 +306,40 @@ Without the screen: pitr restore … --dry-run
         return filled and self._archiving_primary() is not None
 
     def action_switch(self) -> None:
-        """Bring what the primary has written last into the archive, and check again."""
+        """Bring what the primary has written last into the archive, read it, and check again."""
         session = self.session
         if self._archiving_primary() is None or self.at_work:
             return
         self.run_job(
             lambda emit, cancel: prove(session, cancel),
-            on_done=lambda _: self.action_look(),
+            on_done=lambda _: self.read_wal(),
             busy="finishing a segment and waiting for it in the archive",
         )
+
+    def wal_known(self) -> None:
+        """More was read: what was asked for may be there now."""
+        aimed_again(self.session)
+        self.action_look()
+
+    def wal_unreadable(self, error: PitrError) -> None:
+        self.action_look()
+        self.show_problem(error)
+
+    def action_stop_there(self) -> None:
+        """Be content with what can be reached."""
+        session, alternative = self.session, self._alternative
+        if alternative is not None and not way.run_is_going(session):
+            session.aim, session.target = alternative, alternative.target
+            self.action_look()
+
+    @property
+    def _alternative(self) -> Aim | None:
+        return self._checked.judgement.alternative if self._checked is not None else None
+
+    @on(Choice.Changed)
+    def action_chosen(self, event: Choice.Changed) -> None:
+        self.session.action = TargetAction(event.value)
+        self.action_look()
 
     def _archiving_primary(self) -> Primary | None:
         session = self.session
@@ -298,9 +364,10 @@ Without the screen: pitr restore … --dry-run
     # What is shown.
 
     def _show_verdict(self) -> None:
-        verdict = self.query_one("#verdict", Static)
-        summary = self.query_one("#summary", Facts)
-        checked = self._checked
+        verdict, ways = self.query_one("#verdict", Static), self.query_one("#ways-out", Static)
+        summary, checked = self.query_one("#summary", Facts), self._checked
+        ways.display = False
+        self.refresh_bindings()
         if way.run_is_going(self.session):
             verdict.update(literal("● this recovery is running", "$text-accent"))
             return
@@ -308,11 +375,14 @@ Without the screen: pitr restore … --dry-run
             verdict.update(literal("● there is no plan yet", "$text-warning"))
             summary.show([])
             return
-        named = [check.name for check in checked.checks if check.status is checked.worst]
-        words = {
-            Status.OK: ("● can go on", "$text-success"),
-            Status.WARNING: (f"● go on, with {count_text(len(named), 'warning')}", "$text-warning"),
-            Status.FAILURE: (f"● refused: {', '.join(named)}", "$text-error"),
-        }
-        verdict.update(assemble("Can we get there?   ", words[checked.worst]))
+        verdict.update(verdict_content(checked.judgement))
+        offered = [("u", "stop there")] if self._alternative is not None else []
+        if checked.judgement.light is Light.AMBER and self.check_action("switch", ()):
+            offered.append(("s", "switch the WAL on the primary and look again"))
+        ways.update(assemble(*(part for key, words in offered for part in _way_out(key, words))))
+        ways.display = bool(offered)
         summary.show(summary_of(checked.plan))
+
+
+def _way_out(key: str, words: str) -> tuple[Part, ...]:
+    return ((f" {key} ", "reverse"), (f" {words}", "bold"), "   ")

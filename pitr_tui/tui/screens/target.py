@@ -1,256 +1,446 @@
-"""Step 4: where the recovery stops, chosen from a list or typed, and told back in words."""
+"""Step 4: where to stop. What happened as a picture and as a list, the cut, what it costs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import datetime
 from typing import ClassVar
 
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.message import Message
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input, Static
 
 from pitr_tui.errors import PitrError
-from pitr_tui.postgres.target import (
-    AtTime,
-    AtXid,
-    Immediate,
-    Latest,
-    RecoveryTarget,
-    TargetAction,
-    require_known_by,
-)
-from pitr_tui.recovery.events import Status
+from pitr_tui.postgres.moment import doubts_about
+from pitr_tui.postgres.target import AtTime, require_known_by
+from pitr_tui.postgres.timestamp import from_moment, moment
 from pitr_tui.repositories.backups import Backup
 from pitr_tui.tui import way
-from pitr_tui.tui.literal import assemble, literal
+from pitr_tui.tui.literal import lines, literal
 from pitr_tui.tui.screens import aim
 from pitr_tui.tui.screens.catalogue import Catalogue, doubt_about, open_catalogue
-from pitr_tui.tui.screens.step import StepPane
+from pitr_tui.tui.screens.choose_backup import ChooseBackupDialog
+from pitr_tui.tui.screens.decision import Decision, Ground, decide, ground_of
+from pitr_tui.tui.screens.dialogs import TextDialog
+from pitr_tui.tui.screens.target_words import headline, panel, stop_words
+from pitr_tui.tui.screens.transaction_look import entry_content, pick_content
+from pitr_tui.tui.screens.wal_pane import WalPane
+from pitr_tui.tui.screens.zones import Zone, choices, my_zone
 from pitr_tui.tui.session import Session, WizardStep
-from pitr_tui.tui.widgets.choice import Choice
-from pitr_tui.tui.widgets.facts import Fact, Facts
-
-_SIDES = (("after", "just after it"), ("before", "just before it"))
-_ACTIONS = (
-    (TargetAction.PAUSE.value, "pause there, so that I can look"),
-    (TargetAction.PROMOTE.value, "promote"),
-    (TargetAction.SHUTDOWN.value, "shut down"),
-)
-_ONLY_PROMOTE = ((TargetAction.PROMOTE.value, "promote (the end of the WAL always does)"),)
+from pitr_tui.tui.wanted import AtEnd, Wanted, aim_of, other_side, wanted_at_cut
+from pitr_tui.tui.widgets.cut_panel import CutPanel
+from pitr_tui.tui.widgets.moment_rows import WIDE, Clock
+from pitr_tui.tui.widgets.moments import MomentList
+from pitr_tui.tui.widgets.row_filter import EXAMPLES as FILTERS
+from pitr_tui.tui.widgets.row_filter import RowFilter, read_filter
+from pitr_tui.tui.widgets.timeline import Picture, TimelineView
+from pitr_tui.tui.widgets.virtual_list import VirtualList
 
 
-class TargetInput(Input):
-    """A field in which up and down move in the list above it."""
-
-    @dataclass
-    class Moved(Message):
-        """One kind up or down."""
-
-        by: int
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "move_kind(-1)", "Kind above", show=False),
-        Binding("down", "move_kind(1)", "Kind", key_display="↑↓", tooltip="another kind of target"),
-    ]
-
-    def action_move_kind(self, by: int) -> None:
-        self.post_message(self.Moved(by))
-
-
-class TargetPane(StepPane):
-    """A list of ways to name the target, a field that answers while one types, two choices."""
+class TargetPane(WalPane):
+    """The timeline, the list below it, what one keeps and loses, and a field for those who know."""
 
     step = WizardStep.TARGET
-    first_focus = "#value"
+    first_focus = "#moments"
+    scrolls = False
     help_text = """
-PostgreSQL replays the WAL and stops at the recovery target (recovery_target_time, _xid,
-_lsn, _name, or recovery_target = immediate). Transactions that committed before it are
-there, those that committed after it are not. "just before" and "just after" set
-recovery_target_inclusive.
+Everything left of the cut is kept, everything right of it is lost. The cut stands between
+two transactions: choose the one that did the damage, and the recovery stops just before it
+(or just after it, with "a").
 
-A time is compared with the commit times in the WAL, by the primary's clock. Write it with
-its zone; without one the server's zone counts, which the screen names. 14:35 means today.
-The server needs a later transaction in the archive to know that it has reached a time.
+The list has the suspects first: dropped and truncated tables, deletions and updates of many
+rows. Below are restore points and what else was seen. "v" shows every transaction that
+ended, "f" filters by a word of a table's name, rows (>1000) and times (14:30..14:40), and
+"i" tells all that a transaction did. ← and → in the picture move the cut, too.
 
-A backup can only reach what lies after its own end. The newest backup before the target
-is chosen by itself, because it needs the least replay.
+"t" takes a time (14:35, yesterday 14:35, 10 min ago, 2026-11-22 14:35:02.117+01), a WAL
+position, a transaction id, a restore point's name, "end of backup" or "latest". A time
+without a zone is one of the zone in the headline; "z" changes that.
 
-At the target: "pause" keeps the secondary readable and still in recovery, so that you can
-look and, if it was too early, go further. "promote" opens it for writing on a new
-timeline. recovery_target_action is the setting.
+PostgreSQL is told the safest target that there is for it: the id of a transaction where the
+WAL was read (recovery_target_xid with recovery_target_inclusive), because clocks can be put
+back and an idle server never passes a time.
 
-Without the screen: pitr restore --target-time … | --target-xid … | --target-lsn … |
---target-name … | --immediate | --latest   [--exclusive] [--action pause]
+A backup can only reach what lies after its own end. The newest one that is over before the
+cut is taken, because it needs the least replay; "b" shows all with what speaks against them.
+
+Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive |
+--target-time … | --target-lsn … | --target-name … | --immediate | --latest
 """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("t,f2", "type", "Type it", id="type", tooltip="type a time, xid, LSN or name"),
+        Binding("a,f6", "after", "Just after", id="after", tooltip="stop just after it, or before"),
+        Binding("v,f7", "view", "All", id="view", tooltip="every transaction, or the suspects"),
+        Binding("f,slash,f8", "filter", "Filter", id="filter", key_display="f", tooltip=FILTERS),
+        Binding("i,f9", "details", "Details", id="details", tooltip="what the transaction did"),
+        Binding("b,f3", "backups", "Backups", id="backups", tooltip="choose another backup"),
+        Binding("z,f10", "zone", "Zone", id="zone", show=False, tooltip="times in another zone"),
+        Binding(
+            "o,f11",
+            "older",
+            "Older WAL",
+            id="older",
+            show=False,
+            tooltip="read from an older backup",
+        ),
+        Binding(
+            "c,f12", "branch", "Branch", id="branch", show=False, tooltip="follow another timeline"
+        ),
+        Binding("f5,ctrl+r", "look", "Read again", id="look", show=False),
+    ]
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._kind = "time"
-        self._texts: dict[str, str] = {}
-        self._catalogue: Catalogue | None = None
+        self._wanted: Wanted | None = None
         self._wrong: PitrError | None = None
-        self._complete = False
+        self._decision: Decision | None = None
+        self._catalogue: Catalogue | None = None
+        self._zone_number = 0
+        self._backup_given = False  # by the step before this one
+        self._touched = False  # until the person picks something, it is what the list begins with
 
     def body(self) -> ComposeResult:
         yield Static("", markup=False, classes="question", id="headline")
-        yield OptionList(id="kinds")
-        with Horizontal(classes="field gap-above", id="field-row"):
-            yield Static("", markup=False, classes="field-name", id="field-name")
-            yield TargetInput(id="value")
-        with Horizontal(classes="field", id="side-row"):
-            yield Static("stop", markup=False, classes="field-name")
-            yield Choice(_SIDES, id="side")
+        yield TimelineView(id="timeline")
+        yield Static("", markup=False, classes="list-head", id="list-head")
+        yield MomentList(id="moments")
+        yield CutPanel(id="panel")
         with Horizontal(classes="field"):
-            yield Static("then", markup=False, classes="field-name")
-            yield Choice(_ACTIONS, id="action")
-        yield Facts(id="echo", classes="gap-above")
+            yield Static("stop at", markup=False, classes="field-name")
+            yield Input(placeholder=aim.EXAMPLES, id="value")
+        with Horizontal(classes="field", id="filter-row"):
+            yield Static("filter", markup=False, classes="field-name")
+            yield Input(placeholder=FILTERS, id="filter")
+        yield Static("", markup=False, classes="echo", id="echo")
+
+    def on_mount(self) -> None:
+        self.query_one("#filter-row").display = False
+        self.query_one("#echo").display = False
 
     # What is.
 
-    def on_mount(self) -> None:
-        listing = self.query_one("#kinds", OptionList)
-        story = self.session.story
-        zone, _ = self._zone()
-        for number, moment in enumerate(story.moments if story else ()):
-            row = assemble(
-                (f"{moment.time.astimezone(zone):%H:%M:%S.%f}", "bold"), "  ", moment.what
-            )
-            listing.add_option(Option(row, id=f"moment-{number}"))
-        listing.add_options([Option(literal(words), id=kind) for kind, words in aim.KINDS.items()])
-        listing.highlighted = 0
-        self.query_one("#action", Choice).offer(_ACTIONS, self.session.action.value)
-
     def enter(self) -> None:
-        _, name = self._zone()
-        owner = "the server's zone" if self.session.facts is not None else "no server to ask"
-        self.query_one("#headline", Static).update(
-            assemble(
-                "Where shall it stop?   ",
-                (f"times are in {name}, {owner}", "not bold $foreground-muted"),
-            )
-        )
-        self._judge()
         session = self.session
-        place, archive = session.backup_directory, session.archive_directory
-        if place is not None:
+        chosen = session.aim
+        if chosen is not None and (self._decision is None or chosen != self._decision.aim):
+            self._forget_text()  # it was chosen at another step
+            self._touched, self._wanted = True, chosen.asked
+        self._backup_given = self._decision is None or session.backup != self._decision.backup
+        self._draw()
+        self.read_wal()
+
+    def action_look(self) -> None:
+        """Look at the archive and read it again."""
+        self.read_wal(again=True)
+
+    def wal_told(self) -> None:
+        self._draw()
+
+    def wal_unreadable(self, error: PitrError) -> None:
+        """Where the archive tells nothing the backups alone may still do."""
+        super().wal_unreadable(error)
+        session, place = self.session, self.session.backup_directory
+        if self.wal.surveyed is None and place is not None:
             self.run_job(
-                lambda emit, cancel: open_catalogue(session.reach, place, archive),
-                on_done=self._take,
+                lambda emit, cancel: open_catalogue(session.reach, place, None),
+                on_done=self._take_catalogue,
+                on_failed=lambda _: None,
                 group="catalogue",
             )
 
-    def _take(self, catalogue: Catalogue) -> None:
+    def _take_catalogue(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._judge()
+        self._draw()
 
-    def _zone(self) -> tuple[tzinfo, str]:
-        facts = self.session.facts
-        return aim.server_zone(facts.time_zone if facts else None)
+    @property
+    def _zones(self) -> tuple[Zone, ...]:
+        now, facts = self.session.clock(), self.session.facts
+        return choices(facts.time_zone if facts else None, my_zone(now), now)
 
-    def _usable(self) -> list[Backup]:
-        if self._catalogue is None:
-            return [self.session.backup] if self.session.backup else []
-        facts = self.session.facts
-        system = facts.system_identifier if facts else None
-        return [
-            one
-            for one in self._catalogue.usable
-            if not doubt_about(one, self._catalogue.listing, system)
-        ]
+    @property
+    def _zone(self) -> Zone:
+        zones = self._zones
+        return zones[self._zone_number % len(zones)]
+
+    @property
+    def _noted(self) -> list[tuple[datetime, str]]:
+        story = self.session.story
+        return [(one.time, one.what) for one in story.moments] if story else []
+
+    @property
+    def _clock(self) -> Clock:
+        noted = [from_moment(when) for when, _ in self._noted]
+        return Clock.of(self.wal.chronicle, self._zone.zone, noted)
+
+    @property
+    def _ground(self) -> Ground:
+        found = self._catalogue.usable if self._catalogue is not None else ()
+        return ground_of(self.session, [one for one in found if not doubt_about(one, None, None)])
 
     # What the person does.
 
-    @on(OptionList.OptionHighlighted, "#kinds")
-    def kind_chosen(self, event: OptionList.OptionHighlighted) -> None:
-        """Show the field of this kind, with what was typed for it before."""
-        option = event.option_id or "time"
-        story = self.session.story
-        if option.startswith("moment-") and story is not None:
-            zone, _ = self._zone()
-            moment = story.moments[int(option.removeprefix("moment-"))].time
-            self._kind = "time"
-            self._texts["time"] = moment.astimezone(zone).isoformat(sep=" ")
-            self.query_one("#side", Choice).offer(_SIDES, "after")
-        else:
-            if option != self._kind:
-                side = "before" if option in ("xid", "lsn") else "after"
-                self.query_one("#side", Choice).offer(_SIDES, side)
-            self._kind = option
-        field = self.query_one("#value", Input)
-        with self.prevent(Input.Changed):
-            field.value = self._texts.get(self._kind, "")
-        field.placeholder = aim.EXAMPLES.get(self._kind, "")
-        self.query_one("#field-name", Static).update(
-            {"time": "time", "xid": "transaction", "lsn": "WAL position"}.get(self._kind, "name")
-        )
-        was_here = field.has_focus or self.query_one("#kinds").has_focus
-        self.query_one("#field-row").display = self._kind in aim.EXAMPLES
-        self.query_one("#side-row").display = self._kind in aim.HAS_SIDES
-        if was_here:
-            self.take_focus()
-        self._judge()
+    @on(VirtualList.Moved)
+    def moved_in_list(self, event: VirtualList.Moved) -> None:
+        self._touched = True
+        self._forget_text()
+        self._wanted = self.query_one(MomentList).wanted_at(event.row)
+        self._decide()
 
-    @on(OptionList.OptionSelected, "#kinds")
-    def kind_selected(self, event: OptionList.OptionSelected) -> None:
-        """Enter, or a click: on with it when it is complete, else to the field."""
-        event.stop()
-        if self._complete and self.query_one("#kinds").has_focus:
-            self.proceed()
-        else:
-            self.take_focus()
-
-    @on(Input.Changed, "#value")
-    def typed(self, event: Input.Changed) -> None:
-        self._texts[self._kind] = event.value
-        self._judge()
-
-    @on(Input.Submitted, "#value")
-    def given(self) -> None:
+    @on(VirtualList.Pressed)
+    def pressed(self) -> None:
         self.proceed()
 
-    @on(Choice.Changed)
-    def choice_changed(self, event: Choice.Changed) -> None:
-        if event.choice.id == "action":
-            self.session.action = TargetAction(event.value)
-            way.forget_plan(self.session)
-        self._judge()
+    @on(TimelineView.CutMoved)
+    def moved_in_timeline(self, event: TimelineView.CutMoved) -> None:
+        self._touched = True
+        if self.wal.chronicle is None:
+            return
+        self._forget_text()
+        self._wanted = wanted_at_cut(self.wal.chronicle, event.cut)
+        self._decide(from_timeline=True)
+        self._put_cursor()
+
+    def action_after(self) -> None:
+        """From just before it to just after it, and back."""
+        other = other_side(self._wanted)
+        if other is not None:
+            self._touched, self._wanted = True, other
+            self._decide()
+
+    def action_view(self) -> None:
+        """All transactions, or those worth a look; the cut stays."""
+        rows = self.query_one(MomentList)
+        if self.wal.chronicle is not None:
+            rows.everything = not rows.everything
+            self._arrange()
+            rows.focus()
+
+    def action_zone(self) -> None:
+        self._zone_number += 1
+        if self.query_one("#value", Input).value:
+            self._read_text()
+        self._draw()
+
+    def action_type(self) -> None:
+        self.query_one("#value").focus()
+
+    def action_filter(self) -> None:
+        self.query_one("#filter-row").display = True
+        self.query_one("#filter").focus()
+
+    def action_details(self) -> None:
+        """All that is known of the row, or of the transaction behind the cut."""
+        rows, story, decision = self.query_one(MomentList), self.wal.chronicle, self._decision
+        entry, one = rows.entry_here(), rows.pick_here()
+        if rows.cursor is None and story is not None and decision and decision.aim.cut is not None:
+            entry = story.first_lost(decision.aim.cut)
+        title, zone = "What the transaction did", self._zone.name
+        if story is not None and entry is not None:
+            content = entry_content(story, entry, self._clock, zone)
+        elif one is not None:
+            title, content = "What it is", pick_content(story, one, self._clock, zone)
+        else:
+            return
+        self.app.push_screen(TextDialog(title, content))
+
+    def action_backups(self) -> None:
+        """Choose a backup oneself, or leave it to the target again."""
+        decision, session = self._decision, self.session
+        if decision is None or not decision.candidates:
+            return
+
+        def chosen(path: str | None) -> None:
+            if path is None:
+                return
+            session.own_backup = next(
+                (
+                    one.backup
+                    for one in decision.candidates
+                    if isinstance(one.backup, Backup) and str(one.backup.path) == path
+                ),
+                None,
+            )
+            self._decide()
+
+        own = session.own_backup is not None
+        self.app.push_screen(
+            ChooseBackupDialog(decision.candidates, decision.backup, own, self._zone), chosen
+        )
+
+    def action_older(self) -> None:
+        self.read_older()
+
+    def action_branch(self) -> None:
+        self._touched = False
+        self.read_other_branch()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        match action:
+            case "older":
+                return self.older_backup() is not None
+            case "branch":
+                return self.has_branches
+            case "zone":
+                return len(self._zones) > 1
+            case _:
+                return True
+
+    @on(Input.Changed, "#value")
+    def typed(self) -> None:
+        self._read_text()
+
+    @on(Input.Submitted, "#value")
+    def given(self, event: Input.Submitted) -> None:
+        if event.value.strip():
+            self.proceed()
+        else:
+            self.query_one(VirtualList).focus()
+
+    @on(Input.Changed, "#filter")
+    def filter_typed(self, event: Input.Changed) -> None:
+        rows = self.query_one(MomentList)
+        try:
+            rows.filter = read_filter(event.value, self._zone.zone, self._last_day())
+        except PitrError as error:
+            self.show_problem(error)
+            return
+        self.show_problem(None)
+        self._arrange()
+
+    @on(Input.Submitted, "#filter")
+    def filter_given(self) -> None:
+        """Into the list, to what was found."""
+        rows = self.query_one(MomentList)
+        rows.focus()
+        self.query_one("#filter-row").display = bool(rows.filter)
+        if len(rows.rows) and rows.cursor is None:
+            rows.action_go(0)
+
+    def back(self) -> bool:
+        """Escape leaves a field before it stops the reading or goes back."""
+        rows, field = self.query_one(MomentList), self.query_one("#filter", Input)
+        if self.query_one("#value").has_focus:
+            self._forget_text()
+            rows.focus()
+            self._touched = rows.cursor is not None
+            self._wanted = rows.wanted_at(rows.cursor or 0)
+            self._decide()
+            return True
+        if field.has_focus or rows.filter:
+            with self.prevent(Input.Changed):
+                field.value = ""
+            rows.filter = RowFilter()
+            self.query_one("#filter-row").display = False
+            self._arrange()
+            rows.focus()
+            return True
+        return super().back()
 
     def on_descendant_focus(self) -> None:
         self.changed()
 
-    def take_focus(self) -> None:
-        """To the field, where one can type at once; the arrows choose from the list anyway."""
-        self.query_one("#value" if self._kind in aim.EXAMPLES else "#kinds").focus()
+    def _last_day(self) -> datetime:
+        """The day that a clock time in the filter is one of: the one at which the WAL ends."""
+        story = self.wal.chronicle
+        found = moment(int(story.at[-1])) if story is not None and len(story) else None
+        return found or self.session.clock()
 
-    @on(TargetInput.Moved)
-    def kind_moved(self, event: TargetInput.Moved) -> None:
-        """Move in the list while the field has the focus."""
-        listing = self.query_one("#kinds", OptionList)
-        if listing.highlighted is not None:
-            listing.highlighted = (listing.highlighted + event.by) % listing.option_count
+    # What is wanted.
+
+    def _read_text(self) -> None:
+        """Read the field; while it makes no sense, what was wanted before stays in the panel."""
+        text = self.query_one("#value", Input).value
+        self._wrong = None
+        self.show_problem(None)
+        self._touched = bool(text.strip())
+        if not self._touched:
+            self._draw()
+            return
+        story = self.wal.chronicle
+        names = {one.name for one in story.marks if one.name} if story is not None else set()
+        try:
+            typed = aim.read_target(text, self._zone.zone, self.session.clock(), names)
+            typed.require_in(story)
+            if self.session.backup is not None:
+                require_known_by(typed.target, self.session.backup.version)
+        except PitrError as error:
+            self._wrong = error
+            self._show_echo()
+            self.session.passed.discard(WizardStep.TARGET)
+            self.changed()
+            return
+        self._wanted = typed.target
+        self._decide()
+        self._put_cursor()
+
+    def _forget_text(self) -> None:
+        field = self.query_one("#value", Input)
+        self._wrong = None
+        self.show_problem(None)
+        if field.value:
+            with self.prevent(Input.Changed):
+                field.value = ""
 
     # What follows from it.
 
+    def _decide(self, from_timeline: bool = False) -> None:
+        """Write the aim, the target and the backup into the session, and tell it back."""
+        session, wanted = self.session, self._wanted
+        if wanted is None:
+            return
+        ground, story = self._ground, self.wal.chronicle
+        decision = self._decision = decide(ground, lambda since: aim_of(wanted, story, since))
+        changed = decision.aim.target != session.target or (
+            decision.backup is not None and decision.backup != session.backup
+        )
+        session.aim, session.target = decision.aim, decision.aim.target
+        if decision.backup is not None:
+            session.backup = decision.backup
+        if changed:
+            way.forget_plan(session)
+        if self.ready() is not None:
+            session.passed.discard(WizardStep.TARGET)
+        wide = self.app.size.width >= WIDE
+        rows = panel(decision, ground, self._clock, self._zone, wide)
+        self.query_one(CutPanel).show(rows)
+        if not from_timeline:
+            self.query_one(TimelineView).show_cut(decision.aim.cut)
+        self._show_echo()
+        self.changed()
+
     def ready(self) -> str | None:
-        if self._complete:
-            return None
-        return self._wrong.what if self._wrong is not None else "the target is not complete"
+        if self._wrong is not None:
+            return self._wrong.what
+        decision = self._decision
+        if decision is None:
+            return "nothing is chosen yet"
+        if decision.backup is None:
+            return decision.words
+        if self._is_future() and not decision.aim.reached:
+            return "the target lies in the future"
+        return None
+
+    def _is_future(self) -> bool:
+        wanted = self._wanted
+        return isinstance(wanted, AtTime) and wanted.time > self.session.clock()
 
     def next_action(self) -> str:
-        if self._complete:
-            return "check whether that can be reached"
-        if self.query_one("#value", Input).has_focus:
-            return "" if self._texts.get(self._kind) else "type the target"
-        return "type it" if self._kind in aim.EXAMPLES else ""
+        if self.query_one("#filter", Input).has_focus:
+            return "see what was found"
+        reason = self.ready()
+        if reason is not None or self._decision is None:
+            return f"nothing yet: {reason}"
+        where = stop_words(self._decision, self.wal.chronicle)
+        return f"stop {where}; check whether that can be reached"
 
     def proceed(self) -> None:
-        if not self._complete and self._wrong is not None:
-            self.show_problem(self._wrong)
+        if self.query_one("#filter", Input).has_focus:
+            self.filter_given()
+            return
+        reason = self.ready()
+        if reason is not None:
+            self._show_obstacle(reason)
             return
         self._pin_time()
         super().proceed()
@@ -259,107 +449,80 @@ Without the screen: pitr restore --target-time … | --target-xid … | --target
         self._pin_time()
         super().skip()
 
+    def _show_obstacle(self, reason: str) -> None:
+        """What is wrong with a text stands below it already."""
+        if self._wrong is None and not self._is_future():
+            hint = "choose a later target, or find an older backup"
+            self.show_problem(PitrError(reason, "", hint))
+
     def _pin_time(self) -> None:
         """Write the moment out in full: "10 min ago" would be another one at the next look."""
-        target = self.session.target
-        if self._complete and isinstance(target, AtTime):
-            zone, _ = self._zone()
-            self._texts["time"] = target.time.astimezone(zone).isoformat(sep=" ")
+        field = self.query_one("#value", Input)
+        if field.value.strip() and isinstance(self._wanted, AtTime):
+            side = "" if self._wanted.inclusive else "before "
+            text = side + self._wanted.time.astimezone(self._zone.zone).isoformat(sep=" ")
             with self.prevent(Input.Changed):
-                self.query_one("#value", Input).value = self._texts["time"]
+                field.value = text
 
-    def _judge(self) -> None:
-        """Read the field, write the target into the session if it is whole, and tell it back."""
-        session = self.session
-        zone, _ = self._zone()
-        now = session.clock()
-        inclusive = self.query_one("#side", Choice).value == "after"
-        text = self._texts.get(self._kind, "")
-        self._wrong, target = None, None
-        self.show_problem(None)
-        rows: list[Fact] = []
-        if self._kind not in aim.EXAMPLES or text.strip():
-            try:
-                target = aim.read_target(self._kind, text, inclusive, zone, now)
-                if session.backup is not None:
-                    require_known_by(target, session.backup.version)
-            except PitrError as error:
-                self._wrong, target = error, None
-                words = f"{error.what}: {error.why}" if error.why else error.what
-                rows = [Fact("", words, error.hint, Status.WARNING)]
-        self._offer_actions(target)
-        self._complete = False
-        if target is not None:
-            rows = self._echo(target, zone, now)
-        if self._complete and target is not None:
-            self._set(target)
-        else:
-            session.passed.discard(WizardStep.TARGET)
-        self.query_one("#echo", Facts).show(rows)
-        self.changed()
+    # What is shown.
 
-    def _offer_actions(self, target: RecoveryTarget | None) -> None:
-        choice = self.query_one("#action", Choice)
-        if isinstance(target, Latest):
-            choice.offer(_ONLY_PROMOTE, TargetAction.PROMOTE.value)
-        else:
-            choice.offer(_ACTIONS, self.session.action.value)
+    def _respect_given_backup(self) -> None:
+        """One that was chosen at the step before, and is not the newest, is meant."""
+        surveyed, given = self.wal.surveyed, self.session.backup
+        if not self._backup_given or surveyed is None or given is None or not surveyed.usable:
+            return
+        self._backup_given = False
+        newest = str(surveyed.usable[-1].path) == str(given.path)
+        self.session.own_backup = None if newest else given
 
-    def _set(self, target: RecoveryTarget) -> None:
-        if target != self.session.target:
-            self.session.target = target
-            way.forget_plan(self.session)
+    def _draw(self) -> None:
+        """Everything anew, with the cursor and the cut where they were."""
+        self._respect_given_backup()
+        zone, wal = self._zone, self.wal
+        self.query_one("#headline", Static).update(headline(zone, len(self._zones) - 1))
+        noted = tuple((from_moment(when), words) for when, words in self._noted)
+        self.query_one(TimelineView).show(
+            Picture(
+                wal.surveyed,
+                wal.chronicle,
+                zone.zone,
+                zone.name,
+                self.session.backup,
+                self._ground.followed,
+                noted,
+            )
+        )
+        rows = self.query_one(MomentList)
+        rows.tell(wal.chronicle, self._noted, self._clock)
+        if not self._touched:
+            self._wanted = rows.first_wanted()
+        self._decide()
+        self._arrange()
+        self.refresh_bindings()
 
-    def _echo(self, target: RecoveryTarget, zone: tzinfo, now: datetime) -> list[Fact]:
-        rows: list[Fact] = []
-        future = isinstance(target, AtTime) and target.time > now
-        if isinstance(target, AtTime):
-            far = aim.distance(target.time, now)
-            utc = f"{target.time.astimezone(UTC):%a %d %b %Y  %H:%M:%S.%f} UTC"
-            rows.append(Fact("that is", utc, far, Status.FAILURE if future else None))
-            if zone is not UTC:
-                local = f"{target.time.astimezone(zone):%a %d %b %Y  %H:%M:%S.%f %z}"
-                rows.append(Fact("", local, self._zone()[1]))
-            if future:
-                self._wrong = PitrError(
-                    "the target lies in the future",
-                    far,
-                    "are day and month, or the time zone, as you mean them?",
-                )
-        keep, lose = aim.keep_and_lose(target, zone)
-        rows += [Fact("keep", keep), Fact("lose", lose)]
-        backup = self._fitting_backup(target)
-        rows.append(self._backup_fact(backup, target, zone))
-        self._complete = backup is not None and not future
-        return rows
+    def _arrange(self) -> None:
+        """The list as its view and filter want it, with its head and cursor."""
+        rows = self.query_one(MomentList)
+        rows.make_rows()
+        text = self.query_one("#filter", Input).value.strip()
+        self.query_one("#list-head", Static).update(rows.head(text))
+        self._put_cursor()
 
-    def _fitting_backup(self, target: RecoveryTarget) -> Backup | None:
-        """The backup of step 3 while it can reach the target, else the newest that can."""
-        session = self.session
-        usable = self._usable()
-        newest = usable[-1] if usable else None
-        chosen = session.backup
-        if chosen is not None and aim.reaches(chosen, target):
-            by_hand = newest is not None and chosen.path != newest.path
-            if by_hand or isinstance(target, Immediate | AtXid) or newest is None:
-                return chosen
-        best = aim.newest_before(usable, target)
-        if best is not None and best != chosen:
-            session.backup = best
-            way.forget_plan(session)
-        return best
+    def _put_cursor(self) -> None:
+        cut = self._decision.aim.cut if self._decision is not None else None
+        self.query_one(MomentList).put_on(self._wanted, cut)
 
-    def _backup_fact(self, backup: Backup | None, target: RecoveryTarget, zone: tzinfo) -> Fact:
-        if backup is None:
-            usable = self._usable()
-            ends = [end for end in map(aim.ended_at, usable) if end is not None]
-            words = "the target lies before the end of every usable backup"
-            if ends:
-                words += f"; the oldest ended at {min(ends).astimezone(zone):%Y-%m-%d %H:%M:%S %z}"
-            self._wrong = PitrError(words, "", "choose a later target, or find an older backup")
-            return Fact("backup", words, status=Status.FAILURE)
-        ended = aim.ended_at(backup)
-        when = f"ended {ended.astimezone(zone):%Y-%m-%d %H:%M:%S %z}" if ended else "end unknown"
-        if isinstance(target, AtTime) and ended is not None:
-            when += f", {aim.distance(ended, target.time).removesuffix(' ago')} before the target"
-        return Fact("backup", backup.name, when, Status.OK)
+    def _show_echo(self) -> None:
+        """How the field was understood, and what makes one doubt that; or why it was not."""
+        echo, text = self.query_one("#echo", Static), self.query_one("#value", Input).value
+        wanted, now = self._wanted, self.session.clock()
+        echo.display = bool(text.strip())
+        if self._wrong is not None:
+            why = ". ".join(filter(None, (self._wrong.what, self._wrong.why, self._wrong.hint)))
+            echo.update(literal(f"! {why}", "$text-warning"))
+        elif wanted is not None and not isinstance(wanted, AtEnd):
+            rows = [literal(f"= {aim.echo(wanted, self._zones, now)}", "$text-muted")]
+            if isinstance(wanted, AtTime):
+                doubts = doubts_about(text, wanted.time, now)
+                rows += [literal(f"! {one}", "$text-warning") for one in doubts]
+            echo.update(lines(*rows))

@@ -13,9 +13,10 @@ from textual.widgets import Static
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.tui.literal import Part, assemble
 
-SIGNS = {Status.OK: "✓", Status.WARNING: "!", Status.FAILURE: "✗"}
+SIGNS = {Status.OK: "✓", Status.NOTE: "·", Status.WARNING: "!", Status.FAILURE: "✗"}
 STYLES = {
     Status.OK: "$text-success",
+    Status.NOTE: "$text-accent",
     Status.WARNING: "$text-warning",
     Status.FAILURE: "bold $text-error",
 }
