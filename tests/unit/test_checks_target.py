@@ -22,6 +22,7 @@ from pitr_tui.postgres.target import (
 )
 from pitr_tui.recovery.checks import Evidence, Light, judge
 from pitr_tui.recovery.events import Status
+from pitr_tui.wal.record import Locator
 from pitr_tui.wal.transactions import Kind
 from pitr_tui.wal.xlog import BackupEnd, RestorePoint
 from tests.local import on_disk
@@ -135,8 +136,11 @@ def test_a_record_that_is_not_there(
     assert words in check_of(judgement, "target").evidence
 
 
-def test_what_was_not_read_to_its_end_proves_no_absence(tmp_path: Path) -> None:
-    plan = good_plan(tmp_path, AtName("later"))
+@pytest.mark.parametrize("target", [AtName("later"), Latest()])
+def test_what_was_not_read_to_its_end_proves_nothing(
+    tmp_path: Path, target: RecoveryTarget
+) -> None:
+    plan = good_plan(tmp_path, target)
     evidence = seen(plan, chronicle=chronicle_of(ended(1), finished=False))
     assert judge(plan, NOW, evidence).light is Light.AMBER
 
@@ -222,6 +226,19 @@ def test_the_clock_matters_for_times_alone(tmp_path: Path) -> None:
     assert not [one for one in judged(plan, *items).checks if one.name == "clock"]
     plan = dataclasses.replace(plan, target=after_noon(1))
     assert check_of(judged(plan, ended(1), ended(2)), "clock").status is Status.OK
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [(AtXid(702, inclusive=False), True), (AtXid(701), False), (AtXid(702), False)],
+)
+def test_the_locks_before_which_replay_stops_are_told(
+    tmp_path: Path, target: RecoveryTarget, told: bool
+) -> None:
+    dropped = ended(2)._replace(dropped=(Locator(1663, 5, 16384),))
+    judgement = judged(good_plan(tmp_path, target), ended(1), dropped, ended(3))
+    assert judgement.light is Light.GREEN
+    assert ("locked" in names_with(judgement, Status.NOTE)) == told
 
 
 def test_prepared_transactions_are_told(tmp_path: Path) -> None:

@@ -13,12 +13,12 @@ from pitr_tui.postgres.target import AtLsn, AtName, AtTime, AtXid, Immediate, La
 from pitr_tui.postgres.timestamp import from_moment
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery.checks.chain import Chain, chain_of
+from pitr_tui.recovery.choice import consistent_from
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.wal_story import Surveyed
 from pitr_tui.wal.aim import Aim, restore_points
 from pitr_tui.wal.chronicle import Chronicle
 from pitr_tui.wal.transactions import Happening
-from pitr_tui.wal.xlog import BackupEnd
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +87,7 @@ class Case:
     @cached_property
     def consistent_from(self) -> Lsn | None:
         """Where the backup ended, as it tells itself, the archive does, or its WAL."""
-        if self.plan.backup.stop_lsn is not None or self.chronicle is None:
-            return self.plan.backup.stop_lsn
-        for item in self.chronicle.happenings:
-            if isinstance(item.action, BackupEnd) and item.action.start_lsn == self.start:
-                return item.end
-        return None
+        return consistent_from(self.plan.backup, self.chronicle)
 
     @cached_property
     def stop(self) -> Stop | None:

@@ -45,6 +45,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("target", target.target),
     ("clock", target.clocks),
     ("prepared", target.prepared),
+    ("locked", target.locked),
 )
 
 

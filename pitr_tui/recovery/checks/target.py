@@ -119,6 +119,8 @@ def target(case: Case) -> Iterator[CheckDone]:
             "are day and month, or the time zone, as you mean them?",
         )
     match wanted:
+        case Latest() if case.chronicle is not None and not case.chronicle.finished:
+            yield _unreached(case, case.chronicle)
         case Latest():
             yield CheckDone("target", Status.OK, f"{wanted}{_reach(case)}")
         case Immediate():
@@ -286,6 +288,22 @@ def clocks(case: Case) -> Iterator[CheckDone]:
         yield CheckDone("clock", Status.NOTE, f"{there}, none of them around the target")
     else:
         yield CheckDone("clock", Status.OK, "it never went back")
+
+
+def locked(case: Case) -> Iterator[CheckDone]:
+    """Up to the target replay takes the locks of the transaction before which it stops, too."""
+    chronicle, stop, target = case.chronicle, case.stop, case.plan.target
+    if chronicle is None or stop is None or not isinstance(target, AtXid) or target.inclusive:
+        return
+    lost = chronicle.first_lost(stop.cut)
+    if lost is not None and chronicle.locks[lost]:
+        yield CheckDone(
+            "locked",
+            Status.NOTE,
+            f"what transaction {chronicle.xids[lost]} drops or alters cannot be read while the "
+            "secondary is paused: replay has taken its locks. It is whole, and can be read once "
+            "it is promoted",
+        )
 
 
 def prepared(case: Case) -> Iterator[CheckDone]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.target import AtTime, Immediate, Latest
-from pitr_tui.recovery.choice import Candidate, best, candidates
+from pitr_tui.recovery.choice import Candidate, best, candidates, consistent_from
 from pitr_tui.repositories.backups import Backup
 from pitr_tui.repositories.wal_story import Surveyed
 from pitr_tui.tui.screens.aim import ended_at, newest_before, reaches
@@ -62,7 +62,7 @@ def decide(ground: Ground, make: MakeAim) -> Decision:
     found = _found(ground, aim)
     backup = ground.own or best(found)
     if backup is not None:
-        aim = make(backup.stop_lsn)
+        aim = make(consistent_from(backup, ground.chronicle))
         if _is_before_what_was_read(ground.chronicle, aim, backup):
             aim = Aim(aim.asked, aim.asked)
         found = _found(ground, aim)
@@ -79,7 +79,7 @@ def _found(ground: Ground, aim: Aim) -> tuple[Candidate, ...]:
         replace(one, why_not="it ended after the target")
         if not one.why_not and isinstance(one.backup, Backup) and not reaches(one.backup, aim.asked)
         else one
-        for one in candidates(ground.surveyed, aim, ground.followed)
+        for one in candidates(ground.surveyed, aim, ground.followed, ground.chronicle)
     )
 
 

@@ -166,7 +166,8 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
     @property
     def _noted(self) -> list[tuple[datetime, str]]:
         story = self.session.story
-        return [(one.time, one.what) for one in story.moments] if story else []
+        moments = [*self.session.marks, *(story.moments if story else ())]
+        return [(one.time, one.what) for one in moments]
 
     @property
     def _clock(self) -> Clock:
