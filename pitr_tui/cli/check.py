@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.signals import cancellable
+from pitr_tui.cli.transaction_words import wrapped
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.recovery.checks import Evidence, Judgement, Light, fitted, judge
 from pitr_tui.recovery.checks.backup import wholeness_check
@@ -84,9 +85,13 @@ def gather(plan: RecoveryPlan, output: Output, *, quick: bool) -> Evidence:
 
 def show_check(one: CheckDone, output: Output) -> None:
     """A check as a line for people, with the fix where one is needed."""
-    output.say(f"  {_SIGNS[one.status]} {one.name:<22} {one.evidence}")
+    head = f"  {_SIGNS[one.status]} {one.name:<15} "
+    first, *more = wrapped(one.evidence, len(head))
     if one.hint and one.status in (Status.WARNING, Status.FAILURE):
-        output.say(f"    {'':<22} try: {one.hint}")
+        hint, *rest = wrapped(f"try: {one.hint}", len(head))
+        more += [" " * len(head) + hint, *rest]
+    for line in (head + first, *more):
+        output.say(line)
 
 
 def show_verdict(judgement: Judgement, output: Output, light: Light | None = None) -> None:
@@ -103,7 +108,8 @@ def show_verdict(judgement: Judgement, output: Output, light: Light | None = Non
             "seconds": round(expected.seconds, 1) if expected and expected.seconds else None,
         }
     )
-    output.say(f"{_WORDS[light]}: {judgement.sentence}")
+    for line in wrapped(f"{_WORDS[light]}: {judgement.sentence}", 2):
+        output.say(line)
     if alternative is not None:
         output.say(f"  or stop {alternative.target}")
     if expected is not None:

@@ -112,8 +112,7 @@ def restore_points(chronicle: Chronicle, name: str, since: Lsn | None = None) ->
 def _at_time(
     chronicle: Chronicle, asked: AtTime, time: datetime, inclusive: bool, since: Lsn | None
 ) -> Aim:
-    begun = chronicle.cut_at_lsn(since or 0)
-    cut = max(begun, chronicle.cut_at_time(from_moment(time), inclusive=inclusive))
+    cut = chronicle.cut_at_time(from_moment(time), inclusive=inclusive, since=since or 0)
     if cut < len(chronicle):
         return aim_at_cut(chronicle, cut, since, asked)
     last = moment(int(chronicle.at[-1])) if len(chronicle) else None

@@ -227,13 +227,17 @@ class Chronicle:
         """The position of the first record behind a cut that ends a transaction."""
         return Lsn(int(self.lsns[cut])) if cut < len(self) else self.end
 
-    def cut_at_time(self, time: int, *, inclusive: bool) -> int:
-        """Where a server stops that is given a time in microseconds since 2000.
+    def cut_at_time(self, time: int, *, inclusive: bool, since: int = 0) -> int:
+        """Where a server stops that begins at `since` and is given a time.
 
-        It stops before the first end of a transaction whose time lies behind. Source:
+        That is in microseconds since 2000. It stops before the first end of a transaction whose
+        time lies behind, though later ones may be earlier by a clock that was put back. Source:
         recoveryStopsBefore() in src/backend/access/transam/xlogrecovery.c.
         """
-        return int(np.searchsorted(self.at, time, "right" if inclusive else "left"))
+        begin = self.cut_at_lsn(since)
+        times = self.times[begin:]
+        behind = times > time if inclusive else times >= time
+        return begin + int(np.argmax(behind)) if behind.any() else len(self)
 
     def cut_at_lsn(self, lsn: int, *, inclusive: bool = False) -> int:
         """The cut that keeps what ended before a position, or with the record there."""

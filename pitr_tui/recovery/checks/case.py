@@ -101,8 +101,8 @@ class Case:
             return None
         match target:
             case AtTime(time, inclusive):
-                begun = chronicle.cut_at_lsn(self.start)
-                cut = max(begun, chronicle.cut_at_time(from_moment(time), inclusive=inclusive))
+                at = from_moment(time)
+                cut = chronicle.cut_at_time(at, inclusive=inclusive, since=self.start)
                 return self._before(chronicle, cut)
             case AtXid(xid, inclusive):
                 entry = chronicle.entry_of(xid, self.start)

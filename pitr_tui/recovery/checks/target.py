@@ -266,7 +266,8 @@ def _unended(chronicle: Chronicle, xid: int, so_far: str) -> CheckDone:
 
 def clocks(case: Case) -> Iterator[CheckDone]:
     """Where the server's clock was put back, a time is met more than once."""
-    chronicle, target = case.chronicle, case.plan.target
+    chronicle, aim = case.chronicle, case.evidence.aim
+    target = aim.asked if aim is not None else case.plan.target
     if chronicle is None or not isinstance(target, AtTime):
         return
     begun = chronicle.cut_at_lsn(case.start)
