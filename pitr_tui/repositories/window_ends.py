@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -13,7 +14,7 @@ from pitr_tui.repositories.index_cache import Variant
 from pitr_tui.repositories.segment_reading import read_packed
 from pitr_tui.repositories.wal_facts import Means, facts_in_order, parts
 from pitr_tui.wal.actions import decode_action
-from pitr_tui.wal.coverage import Coverage
+from pitr_tui.wal.coverage import Coverage, Stretch
 from pitr_tui.wal.facts import FORMAT, NO_TIME, SegmentFacts
 from pitr_tui.wal.pages import Ending
 from pitr_tui.wal.record import DamagedRecord
@@ -24,6 +25,8 @@ from pitr_tui.wal.xact import Abort, Commit
 
 def with_ends(found: Coverage, archive: WalArchive, means: Means) -> Coverage:
     """The same with the end of each window told by its last record and its last commit.
+
+    So are the last times of the stretches that end there.
 
     A segment that cannot be read leaves what its head told. Raises PitrError when the archive
     itself cannot be read.
@@ -43,7 +46,17 @@ def with_ends(found: Coverage, archive: WalArchive, means: Means) -> Coverage:
         _ended(window, facts.get(window.way[-1].last)) if window.way else window
         for window in found.windows
     ]
-    return replace(found, windows=tuple(windows))
+    times = {segment: _last_time(one) for segment, one in facts.items()}
+    timelines = [
+        replace(one, stretches=tuple(_with_last_time(two, times) for two in one.stretches))
+        for one in found.timelines
+    ]
+    return replace(found, windows=tuple(windows), timelines=tuple(timelines))
+
+
+def _with_last_time(stretch: Stretch, times: Mapping[WalSegment, int | None]) -> Stretch:
+    time = times.get(stretch.range.last)
+    return stretch if time is None else replace(stretch, last_time=moment(time))
 
 
 def _ended(window: Window, facts: SegmentFacts | None) -> Window:

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pitr_tui.errors import CancelledError, PitrError
@@ -24,6 +24,7 @@ from pitr_tui.repositories.wal_story import (
     read_chronicle,
     survey_archive,
 )
+from pitr_tui.repositories.window_ends import with_ends
 from pitr_tui.tui.bridge import Emit
 from pitr_tui.wal.chronicle import Chronicle
 
@@ -59,7 +60,8 @@ def survey(session: Session, cancel: threading.Event) -> Surveyed:
     there = directory is not None and directory.exists()
     backups = list_backups(directory, archive) if directory is not None and there else []
     with _means(cancel) as means:
-        return survey_archive(archive, backups, means)
+        surveyed = survey_archive(archive, backups, means)
+        return replace(surveyed, coverage=with_ends(surveyed.coverage, archive, means))
 
 
 def asked_of(session: Session, surveyed: Surveyed) -> Asked:

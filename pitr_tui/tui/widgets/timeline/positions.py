@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from pitr_tui.postgres.lsn import Lsn, TimelineId
+from pitr_tui.postgres.timestamp import from_moment
 from pitr_tui.repositories.wal_story import Surveyed
 from pitr_tui.wal.axis import Axis, Longs, apart, axes, fork_of
 from pitr_tui.wal.chronicle import Chronicle
@@ -29,7 +30,7 @@ class Positions:
     axes: Mapping[TimelineId, Axis] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.axes = axes(self.surveyed.known) if self.surveyed is not None else {}
+        self.axes = _axes_of(self.surveyed) if self.surveyed is not None else {}
         self.entries = np.empty(0, np.int64)
         if self.chronicle is not None:
             self.entries = apart(self.chronicle.at)
@@ -76,3 +77,17 @@ class Positions:
             axis = found.get(timeline, Axis())
             found[timeline] = axis.with_points(lsns, self.entries[some])
         return found
+
+
+def _axes_of(surveyed: Surveyed) -> dict[TimelineId, Axis]:
+    """The axis of each timeline, with the times of those ends that were read."""
+    found = dict(axes(surveyed.known))
+    for timeline in surveyed.coverage.timelines:
+        axis = found.get(timeline.timeline, Axis())
+        for stretch in timeline.stretches:
+            last = from_moment(stretch.last_time) if stretch.last_time is not None else 0
+            if len(axis) and last > axis.time_at(stretch.range.last.start):
+                end = np.array([int(stretch.range.last.end)], np.int64)
+                axis = axis.with_points(end, np.array([last], np.int64))
+        found[timeline.timeline] = axis
+    return found
