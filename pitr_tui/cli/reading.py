@@ -157,6 +157,11 @@ def say_remarks(one: Opened, output: Output) -> None:
             f"{'is' if count == 1 else 'are'} not on the way to "
             f"timeline {reading.history.timeline}; --timeline {timeline} shows them"
         )
+    if reading.passed_over:
+        remarks.append(
+            f"{count_text(reading.passed_over, 'segment')} before the backup began at "
+            f"{reading.start} were not looked at; an older --backup, or none, shows them"
+        )
     if reading.start is None:
         remarks.append("Without --backup only those tables have names that the WAL itself tells.")
     for remark in remarks:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -23,8 +24,9 @@ from pitr_tui.wal.facts import FORMAT, SegmentFacts
 from pitr_tui.wal.first_time import NO_TIME
 from pitr_tui.wal.holdings import Holdings
 from pitr_tui.wal.names import NameBook
+from pitr_tui.wal.pages import Ending
 from pitr_tui.wal.rowcounts import Counted
-from pitr_tui.wal.seam import Seam
+from pitr_tui.wal.seam import Seam, Unread
 from pitr_tui.wal.transactions import Item
 
 if TYPE_CHECKING:
@@ -75,7 +77,8 @@ class WalReading:
                 self.told(at, len(way))
                 if self.catalog.watched is not watched:
                     break  # what comes is read with those that are watched now
-        yield from assembler.finish()
+        for item in assembler.finish():
+            yield self._ending(item) if isinstance(item, Unread) else item
 
     def number_before(self, time: int) -> int | None:
         """The last segment that begins with a time (microseconds since 2000) before this one."""
@@ -97,6 +100,24 @@ class WalReading:
                 if self.known.needed(self.history, number) != timeline:
                     counts[timeline] = counts.get(timeline, 0) + 1
         return sorted(counts.items())
+
+    @property
+    def passed_over(self) -> int:
+        """How many segments of the way lie before the place where the reading begins."""
+        if self.start is None:
+            return 0
+        return bisect_left(self._numbers(), self.known.number_at(self.start))
+
+    def _ending(self, item: Unread) -> Unread:
+        """Where no more could be read, what is there of the next segment and is of no use."""
+        if item.kind not in (Ending.LAST, Ending.CUT):
+            return item
+        for number in (self.known.number_at(item.lsn), self.known.number_at(item.lsn) + 1):
+            segment = self.known.segment(self.known.needed(self.history, number), number)
+            why = self.known.why_not(segment)
+            if not why.endswith("is missing"):
+                return item._replace(why=why)
+        return item
 
     def _numbers(self) -> list[int]:
         """The numbers of the segments that are there, on the way of the history."""

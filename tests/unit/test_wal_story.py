@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -88,6 +89,16 @@ def test_a_segment_that_was_only_begun_is_read(archive: Path) -> None:
     (window,) = surveyed.coverage.windows
     assert window.begun
     assert len(read(surveyed, first_backup(surveyed))) == len(whole)
+
+
+def test_a_last_segment_of_no_use_is_named(archive: Path) -> None:
+    name = "000000010000000000000004"
+    unpack(archive / f"{name}.zst", archive / name)
+    os.truncate(archive / name, 5 << 20)
+    surveyed = look(archive)
+    ending = read(surveyed, first_backup(surveyed)).ending
+    assert ending is not None
+    assert ending.why.startswith(f"{name} is damaged: it has 5,242,880 bytes")
 
 
 def test_only_a_begun_segment(archive: Path) -> None:
