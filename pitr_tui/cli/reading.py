@@ -159,8 +159,8 @@ def say_remarks(one: Opened, output: Output) -> None:
         )
     if reading.passed_over:
         remarks.append(
-            f"{count_text(reading.passed_over, 'segment')} before the backup began at "
-            f"{reading.start} were not looked at; an older --backup, or none, shows them"
+            f"Not looked at: {count_text(reading.passed_over, 'segment')} before the backup began "
+            f"at {reading.start}; an older --backup, or none, shows them"
         )
     if reading.start is None:
         remarks.append("Without --backup only those tables have names that the WAL itself tells.")

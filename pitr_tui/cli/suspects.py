@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from datetime import tzinfo
+from typing import NamedTuple
 
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.reading import Opened, opened, say_remarks
@@ -19,7 +20,9 @@ from pitr_tui.cli.transaction_words import (
     unread_words,
     wrapped,
 )
-from pitr_tui.wal.findings import Remark, Suspect
+from pitr_tui.postgres.lsn import Lsn
+from pitr_tui.wal.actions import DatabaseDropped
+from pitr_tui.wal.findings import Remark, Suspect, What
 from pitr_tui.wal.happenings import happening_words
 from pitr_tui.wal.seam import Unread
 from pitr_tui.wal.suspects import SuspectFinder
@@ -38,6 +41,13 @@ def suspects(parsed: argparse.Namespace, output: Output) -> int:
     return 0
 
 
+class _Removal(NamedTuple):
+    """The record that removes a database's files, and the last commit before it."""
+
+    lsn: Lsn
+    after: int | None
+
+
 class _Hearing:
     """All that was found in one reading, said when it is over, because only then it is ranked."""
 
@@ -48,6 +58,8 @@ class _Hearing:
         self._events: list[tuple[str, int | None, str, dict[str, object]]] = []
         self._unread: list[Unread] = []
         self._seen = 0
+        self._last_commit: int | None = None
+        self._removals: dict[int, _Removal] = {}  # by the oid of the database
 
     def hold(self) -> None:
         finder = SuspectFinder(self._one.reading.names, self._one.reading.counted)
@@ -63,6 +75,8 @@ class _Hearing:
 
     def _look(self, finder: SuspectFinder, item: Transaction) -> None:
         verdict = finder.look(item)  # of each one, because it counts the rows of tables
+        if item.is_committed:
+            self._last_commit = item.xid
         if not self._one.span.has(item):
             return
         self._seen += 1
@@ -77,6 +91,8 @@ class _Hearing:
         self._events.append((str(item.lsn), item.time, remark.words, fact))
 
     def _note_happening(self, item: Happening) -> None:
+        if isinstance(item.action, DatabaseDropped):
+            self._removals.setdefault(item.action.oid, _Removal(item.lsn, self._last_commit))
         said = happening_words(item)
         if said is not None:
             fact: dict[str, object] = {"event": type(item.action).__name__}
@@ -86,7 +102,8 @@ class _Hearing:
         zone = self._one.zone
         for rank, (suspect, line) in enumerate(self._found, 1):
             holes = self._holes_before(suspect.transaction)
-            self._output.fact({**_fact(rank, suspect, line), "unreadable_before": bool(holes)})
+            fact = {**_fact(rank, suspect, line), "target": self._target(suspect)}
+            self._output.fact({**fact, "unreadable_before": bool(holes)})
             if rank <= self._limit:
                 for text in (*_paragraph(rank, suspect, zone), *self._advice(suspect, holes)):
                     self._output.say(text)
@@ -126,7 +143,34 @@ class _Hearing:
             yield f"     only from a backup taken after the hole that ends at {holes[-1].until}"
         several = len(reading.known.timelines) > 1 or one.timeline != 1
         branch = f" --timeline {one.timeline}" if several else ""
-        yield f"     just before it: --target-xid {one.xid} --exclusive{branch}"
+        removal = self._removal_of(suspect)
+        if removal is None:
+            yield f"     just before it: --target-xid {one.xid} --exclusive{branch}"
+        else:
+            there = f"--target-lsn {removal.lsn} --exclusive"
+            there = there if removal.after is None else f"--target-xid {removal.after}"
+            yield f"     before its files were removed: {there}{branch}"
+
+    def _removal_of(self, suspect: Suspect) -> _Removal | None:
+        """Where replay removes a database that this one drops: the target has to lie before."""
+        if not any(finding.what is What.DROP_DATABASE for finding in suspect.findings):
+            return None
+        actions = suspect.transaction.actions
+        dropped = [one.oid for one in actions if isinstance(one, DatabaseDropped)]
+        found = [self._removals[oid] for oid in dropped if oid in self._removals]
+        return min(found, default=None)
+
+    def _target(self, suspect: Suspect) -> dict[str, object] | None:
+        """Where to stop a recovery; without a known end there is nothing to stop at."""
+        one, removal = suspect.transaction, self._removal_of(suspect)
+        if one.kind is Kind.UNKNOWN:
+            return None
+        timeline = int(one.timeline)
+        if removal is None:
+            return {"xid": one.xid, "inclusive": False, "timeline": timeline}
+        if removal.after is not None:
+            return {"xid": removal.after, "inclusive": True, "timeline": timeline}
+        return {"lsn": str(removal.lsn), "inclusive": False, "timeline": timeline}
 
     def _say_events(self, zone: tzinfo) -> None:
         if self._events:
@@ -154,16 +198,8 @@ def _fact(rank: int, suspect: Suspect, line: str) -> dict[str, object]:
             {"what": f.what, "names": f.names, "rows": f.rows, "of": f.of, "words": f.words}
             for f in suspect.findings
         ],
-        "target": _target(one),
         "transaction": json.loads(line) if line else None,
     }
-
-
-def _target(one: Transaction) -> dict[str, object] | None:
-    """Where to stop a recovery; without a known end there is nothing to stop at."""
-    if one.kind is Kind.UNKNOWN:
-        return None
-    return {"xid": one.xid, "inclusive": False, "timeline": int(one.timeline)}
 
 
 def _paragraph(rank: int, suspect: Suspect, zone: tzinfo) -> Iterator[str]:

@@ -102,6 +102,12 @@ class WalReading:
         return sorted(counts.items())
 
     @property
+    def begin(self) -> Lsn:
+        """Where the reading begins: at the backup's start, if the archive has that."""
+        way = self._way(None)
+        return max(way[0].start, self.start or Lsn(0)) if way else self.start or Lsn(0)
+
+    @property
     def passed_over(self) -> int:
         """How many segments of the way lie before the place where the reading begins."""
         if self.start is None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pitr_tui.errors import PitrError
-from pitr_tui.postgres.lsn import Lsn, TimelineId
+from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backup_marks import marks_in, marks_of
 from pitr_tui.repositories.backups import Backup, BrokenBackup
@@ -146,11 +146,8 @@ def read_chronicle(
     """
     timeline = timeline or main_timeline(surveyed, backup)
     reading = open_reading(surveyed.archive, means, backup, timeline, told, surveyed.survey)
-    first = min(held.firsts[0] for held in surveyed.known.held.values() if len(held.firsts))
-    size = surveyed.known.cluster.segment_size
-    start = backup.label.start_lsn if backup else Lsn(int(first) * size)
     finder = SuspectFinder(reading.names, reading.counted)
-    writer = ChronicleWriter(reading.history.timeline, start, reading.names, finder)
+    writer = ChronicleWriter(reading.history.timeline, reading.begin, reading.names, finder)
     begun = time.monotonic()
     due = begun + _FIRST_SNAPSHOT
     for item in reading.items():

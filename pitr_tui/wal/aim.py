@@ -20,7 +20,7 @@ from pitr_tui.postgres.target import (
     RecoveryTarget,
 )
 from pitr_tui.postgres.timestamp import from_moment, moment
-from pitr_tui.wal.chronicle import Chronicle, Mark, MarkKind
+from pitr_tui.wal.chronicle import Chronicle, Mark, MarkKind, Ruin
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,9 @@ def aim_at_cut(
     behind `since`, from where on the backup is consistent.
     """
     lost, kept = chronicle.first_lost(cut), chronicle.last_kept(cut)
+    ruin = chronicle.ruin_of(lost) if lost is not None else None
+    if ruin is not None:
+        return _before_ruin(chronicle, ruin, since, asked)
     after = kept is not None and lost is None
     if kept is not None and lost is not None and since is not None and chronicle.locks[lost]:
         after = bool(chronicle.firsts[lost] >= chronicle.ends[kept] >= since)
@@ -77,6 +80,22 @@ def aim_at_cut(
     else:
         return Aim(Immediate(), asked or Immediate(), cut, since, True)
     return Aim(target, asked or target, cut, lsn, True)
+
+
+def _before_ruin(
+    chronicle: Chronicle, ruin: Ruin, since: Lsn | None, asked: RecoveryTarget | None
+) -> Aim:
+    """Before the record that removes a database's files, which no later stop brings back.
+
+    What committed between that record and the end of the DROP DATABASE is lost with it.
+    """
+    cut = chronicle.cut_at_lsn(ruin.lsn)
+    kept = chronicle.last_kept(cut)
+    if kept is not None and chronicle.ends[kept] >= (since or 0) and _is_first(chronicle, kept):
+        target: RecoveryTarget = AtXid(int(chronicle.xids[kept]))
+        return Aim(target, asked or target, cut, Lsn(int(chronicle.ends[kept])), True)
+    target = AtLsn(ruin.lsn, inclusive=False)
+    return Aim(target, asked or target, cut, ruin.lsn, True)
 
 
 def aim_at(chronicle: Chronicle, asked: RecoveryTarget, since: Lsn | None = None) -> Aim:

@@ -12,7 +12,7 @@ from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.timeline import TimelineHistory
 from pitr_tui.postgres.version import PostgresVersion
-from pitr_tui.wal.actions import Action, decode_action
+from pitr_tui.wal.actions import Action, DatabaseDropped, decode_action
 from pitr_tui.wal.catalog import RowChange
 from pitr_tui.wal.columns import as_array
 from pitr_tui.wal.facts import NO_TIME, Note, SegmentFacts, Tally
@@ -238,6 +238,8 @@ class Assembler:
                 yield Happening(record.lsn, record.end, where.timeline, action)
             else:
                 one.actions = [*(one.actions or ()), action]
+                if isinstance(action, DatabaseDropped):  # at once, whatever becomes of it
+                    yield Happening(record.lsn, record.end, where.timeline, action)
 
     def _learn_xids(self, action: Action) -> None:
         """A checkpoint tells the epoch, and which xids were given out since its redo began."""

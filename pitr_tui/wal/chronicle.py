@@ -96,6 +96,17 @@ class Prepared(NamedTuple):
     ended: int | None = None
 
 
+class Ruin(NamedTuple):
+    """Where a dropped database's files are removed, before the transaction that drops it ends.
+
+    A server that stops between the two has a database without files. `entry` is that
+    transaction, None where its end was not read.
+    """
+
+    lsn: Lsn
+    entry: int | None
+
+
 class Unended(NamedTuple):
     """A transaction of which no end was read."""
 
@@ -175,6 +186,7 @@ class Chronicle:
     ending: Unread | None = None
     prepared: tuple[Prepared, ...] = ()
     unended: tuple[Unended, ...] = ()
+    ruins: tuple[Ruin, ...] = ()
 
     def __len__(self) -> int:
         return len(self.lsns)
@@ -265,6 +277,10 @@ class Chronicle:
             if isinstance(one.action, BackupEnd) and one.action.start_lsn == start:
                 return one.end
         return None
+
+    def ruin_of(self, entry: int) -> Ruin | None:
+        """The first record that removes a database which a transaction drops."""
+        return next((one for one in self.ruins if one.entry == entry), None)
 
     def loss(self, cut: int) -> Loss:
         """What was committed behind a cut."""

@@ -21,10 +21,11 @@ from pitr_tui.wal.chronicle import (
     Mark,
     MarkKind,
     Prepared,
+    Ruin,
     Table,
     Unended,
 )
-from pitr_tui.wal.findings import Suspect
+from pitr_tui.wal.findings import Remark, Suspect, What
 from pitr_tui.wal.happenings import happening_words
 from pitr_tui.wal.names import NameBook
 from pitr_tui.wal.seam import Unread
@@ -35,7 +36,7 @@ from pitr_tui.wal.xlog import RestorePoint
 _CHUNK = 8192
 _CHANGE = np.dtype([("table", "<i4"), ("inserted", "<i8"), ("updated", "<i8"), ("deleted", "<i8")])
 _SUB = np.dtype([("xid", "<u4"), ("entry", "<i8")])
-_NOTEWORTHY = (TablespaceCreated, TablespaceDropped, DatabaseCreated, DatabaseDropped)
+_NOTEWORTHY = (TablespaceCreated, TablespaceDropped, DatabaseCreated)
 _ENDS = (Kind.COMMIT, Kind.ABORT, Kind.COMMIT_PREPARED, Kind.ABORT_PREPARED)
 
 
@@ -84,6 +85,8 @@ class ChronicleWriter:
         self._prepared: dict[int, Prepared] = {}
         self._ended_prepared: list[Prepared] = []
         self._unended: list[Unended] = []
+        self._dropped: list[Happening] = []  # databases whose droppers have not ended
+        self._ruins: list[Ruin] = []
         self._gids: dict[int, str] = {}
         self._latest: int | None = None  # the newest time so far
         self._end = start
@@ -146,10 +149,13 @@ class ChronicleWriter:
             ending=self._ending,
             prepared=tuple(sorted(prepared, key=lambda one: one.lsn)),
             unended=tuple(self._unended),
+            ruins=(*self._ruins, *(Ruin(one.lsn, None) for one in self._dropped)),
         )
 
     def _happen(self, item: Happening) -> None:
         self._happenings.append(item)
+        if isinstance(item.action, DatabaseDropped):
+            self._dropped.append(item)
         said = happening_words(item)
         if said is None:
             return
@@ -182,6 +188,7 @@ class ChronicleWriter:
     def _judge(self, item: Transaction) -> None:
         verdict = self._finder.look(item)  # of each one, because it counts the rows of tables
         index = self._entries.count if item.kind in _ENDS else -1
+        self._end_drops(item, verdict)
         if isinstance(verdict, Suspect):
             words = verdict.sentence
             mark = Mark(MarkKind.SUSPECT, index, item.lsn, item.time, words, verdict)
@@ -189,6 +196,18 @@ class ChronicleWriter:
             return
         for remark in verdict:
             self._marks.append(Mark(MarkKind.REMARK, index, item.lsn, item.time, remark.words))
+
+    def _end_drops(self, item: Transaction, verdict: Suspect | tuple[Remark, ...]) -> None:
+        """Tell the databases that a transaction dropped from those it only moved elsewhere."""
+        mine = {one.oid for one in item.actions if isinstance(one, DatabaseDropped)}
+        ended = [one for one in self._dropped if _oid_of(one) in mine and one.lsn > item.first]
+        if not ended or item.kind is Kind.PREPARE:
+            return
+        self._dropped = [one for one in self._dropped if one not in ended]
+        if isinstance(verdict, Suspect) and any(
+            finding.what is What.DROP_DATABASE for finding in verdict.findings
+        ):
+            self._ruins += [Ruin(one.lsn, self._entries.count) for one in ended]
 
     def _enter(self, item: Transaction) -> None:
         self._begins.add((self._changes.count,))
@@ -257,3 +276,7 @@ class ChronicleWriter:
         shown = str(name) if name.name is not None else f"file {place.number}"
         database = name.database or self._names.database(place.database, xids)
         return self._tables.setdefault(Table(database, shown), len(self._tables))
+
+
+def _oid_of(item: Happening) -> int | None:
+    return item.action.oid if isinstance(item.action, DatabaseDropped) else None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import AtXid, TargetAction
+from pitr_tui.recovery.checks import Evidence, Light, judge
 from pitr_tui.recovery.choice import best, candidates, consistent_from
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.archive import WalArchive
@@ -173,3 +175,52 @@ def test_where_nothing_came_between_the_dropped_table_can_be_read_at_once(
     target = aim_before(chronicle, entry, Lsn(int(chronicle.start))).target
     expected = AtXid(int(chronicle.xids[kept])) if apart else AtXid(accident.xid, inclusive=False)
     assert target == expected
+
+
+@pytest.mark.parametrize("major", ["11", pytest.param("15", marks=pytest.mark.matrix), "18"])
+def test_a_dropped_database_is_back_with_its_files(major: str, tmp_path: Path) -> None:
+    """Replay removes the files before the DROP DATABASE commits: the stop has to lie before."""
+    cluster = Cluster(installed(major))
+    try:
+        cluster.initialize()
+        cluster.start()
+        database = cluster.server.database
+        database.rows("CREATE DATABASE gone")
+        cluster.take_backup()
+        database.named("gone").rows("CREATE TABLE kept AS SELECT generate_series(1, 300) AS id")
+        with cluster.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("DROP DATABASE gone")
+        cluster.switch()
+        archive = WalArchive(cluster.archive_to(tmp_path / "archive"))
+        with IndexCache() as cache:
+            means = Means(cache)
+            surveyed = survey_archive(archive, list_backups(cluster.directory, archive), means)
+            chronicle = read_chronicle(surveyed, means, backup=first_backup(surveyed))
+        worst = chronicle.suspects()[0]
+        assert worst.words == "dropped the database gone"
+        (backup,) = surveyed.usable
+        aim = aim_before(chronicle, worst.index, consistent_from(backup, chronicle))
+        plan = RecoveryPlan(
+            backup=backup,
+            archive=archive,
+            secondary=LocalSecondary(
+                cluster.directory / "recovered", cluster.installation, cluster.user
+            ),
+            target=aim.target,
+            action=TargetAction.PROMOTE,
+        )
+        evidence = Evidence(surveyed, chronicle, aim)
+        now = datetime.now(UTC)
+        assert judge(plan, now, evidence).light is Light.GREEN
+        late = replace(plan, target=AtXid(int(chronicle.xids[worst.index]), inclusive=False))
+        refused = judge(late, now, evidence)
+        assert refused.light is Light.RED
+        assert "removes the files of a database" in refused.sentence
+        recovered = run(plan)
+        try:
+            kept = recovered.server.database.named("gone")
+            assert kept.row("SELECT count(*) FROM kept") == (300,)
+        finally:
+            recovered.server.stop()
+    finally:
+        cluster.close()

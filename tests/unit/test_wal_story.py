@@ -81,6 +81,15 @@ def test_without_backup_history_files_the_wal_tells_where_a_backup_ended(archive
     assert read(surveyed, backup).backup_end(backup.label.start_lsn) == Lsn(0x20000F8)
 
 
+def test_what_the_archive_does_not_have_is_not_taken_for_read(archive: Path) -> None:
+    surveyed = look(archive)
+    backup = first_backup(surveyed)
+    assert backup is not None
+    assert read(surveyed, backup).start == backup.label.start_lsn
+    (archive / "000000010000000000000002.zst").unlink()
+    assert read(look(archive), backup).start == Lsn(0x3000000)
+
+
 def test_a_segment_that_was_only_begun_is_read(archive: Path) -> None:
     name = "000000010000000000000004"
     whole = read(look(archive), first_backup(look(archive)))
