@@ -15,12 +15,12 @@ from pitr_tui.cli.transaction_words import (
     clock,
     day,
     iso_time,
-    one_line,
     unread_fact,
     unread_words,
     wrapped,
 )
 from pitr_tui.postgres.lsn import Lsn
+from pitr_tui.postgres.quote import one_line
 from pitr_tui.wal.actions import DatabaseDropped
 from pitr_tui.wal.findings import Remark, Suspect, What
 from pitr_tui.wal.happenings import happening_words

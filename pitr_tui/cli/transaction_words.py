@@ -9,7 +9,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache
 from typing import TypeAlias
 
-from pitr_tui.postgres.quote import visible
+from pitr_tui.postgres.quote import one_line
 from pitr_tui.postgres.timestamp import moment
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.wal.catalogrows import DatabaseRow
@@ -63,15 +63,6 @@ def wrapped(text: str, indent: int) -> Iterator[str]:
     lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
     for number, line in enumerate(lines):
         yield (" " * indent if number else "") + line
-
-
-def one_line(text: str) -> str:
-    """Text from outside, such as a table's name, that must not look like a line of ours.
-
-    >>> one_line("evil\\nname")
-    'evil␊name'
-    """
-    return visible(text).replace("\n", "␊").replace("\t", "␉")
 
 
 def clock(time: int | None, zone: tzinfo) -> str:

@@ -69,3 +69,12 @@ def visible(text: str) -> str:
         return "␡" if code == 0x7F else f"<{code:02X}>"
 
     return _CONTROL.sub(sign, text.encode("utf-8", "replace").decode("utf-8"))
+
+
+def one_line(text: str) -> str:
+    """Text from outside, such as a table's name, where it must not begin another line.
+
+    >>> one_line("evil\\nname")
+    'evil␊name'
+    """
+    return visible(text).replace("\n", "␊").replace("\t", "␉")

@@ -12,6 +12,7 @@ from pathlib import Path
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.process import running_pid, start_detached
+from pitr_tui.servers.secondary import OWN_DIRECTORY
 from pitr_tui.servers.sql import Database
 
 _SERVICE = re.compile(r"([\w@.\\-]+\.service)\s*$")
@@ -130,3 +131,8 @@ def find_running() -> tuple[RunningServer, ...]:
         except (OSError, PitrError):
             continue
     return tuple(sorted(found, key=lambda server: server.port))
+
+
+def is_recovered(data_directory: Path) -> bool:
+    """Whether a run of pitr has made this data directory, as far as we may look into it."""
+    return os.access(data_directory / OWN_DIRECTORY / "restore-command", os.F_OK)

@@ -72,9 +72,11 @@ class WalStory:
     branch: TimelineId | None = None
     read_from: Backup | None = None
     asked: object = None
+    forgotten: int = 0
 
     def forget(self) -> None:
         """Another archive, or other backups: nothing of it holds any more."""
+        self.forgotten += 1
         self.surveyed = self.chronicle = self.branch = self.read_from = self.asked = None
 
 

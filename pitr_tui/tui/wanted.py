@@ -37,15 +37,14 @@ def other_side(wanted: Wanted | None) -> Wanted | None:
             return None
 
 
-def wanted_of(one: Pick, story: Chronicle | None) -> Wanted:
+def wanted_of(one: Pick) -> Wanted:
     """What a row worth a look stands for."""
     if one.noted is not None:
         return AtTime(one.noted)
     if one.mark is None:
         return Latest()
-    named = [mark for mark in story.marks if mark.name == one.mark.name] if story else []
-    if one.mark.name and named and named[0].lsn == one.mark.lsn:
-        return AtName(one.mark.name)  # a server stops at the first one of a name
+    if one.first:
+        return AtName(one.mark.name)
     return AtEnd(one.mark.lsn)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pitr_tui.postgres.target import Latest
 from pitr_tui.recovery.events import Status
 from pitr_tui.tui.session import Session, WizardStep
 
@@ -89,13 +90,23 @@ def forget_plan(session: Session) -> None:
     session.passed.discard(WizardStep.PLAN)
 
 
+def forget_wal(session: Session) -> None:
+    """Another archive is chosen: nothing that was read, aimed at or chosen by it holds any more."""
+    session.story_of_wal.forget()
+    session.aim = session.own_backup = session.backup = None
+    session.target = Latest()
+    session.passed.discard(WizardStep.TARGET)
+    forget_plan(session)
+
+
 def forget_primary(session: Session) -> None:
     """Another primary is chosen: what was found at the one before does not belong to it.
 
     Places that were named before any primary was known stay.
     """
     if session.facts is not None or session.origin is not None:
-        session.archive_directory = session.backup_directory = session.backup = None
+        session.archive_directory = session.backup_directory = None
         session.destination = None
+        forget_wal(session)
     session.archiving = session.receiver = session.other_archive = None
     forget_plan(session)

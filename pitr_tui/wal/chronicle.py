@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -51,7 +52,7 @@ class MarkKind(StrEnum):
 class Mark:
     """Something worth a look. `index` entries end before it; a suspect has that index itself.
 
-    `time` is in microseconds since 2000, `name` that of a restore point.
+    `words` are one line. `time` is in microseconds since 2000, `name` that of a restore point.
     """
 
     what: MarkKind
@@ -215,8 +216,12 @@ class Chronicle:
 
     def suspect_at(self, entry: int) -> Mark | None:
         """The mark of an entry that is a suspect."""
-        for mark in self.marks:
-            if mark.suspect is not None and mark.index == entry and mark.lsn == self.lsns[entry]:
+        lsn = int(self.lsns[entry])
+        at = bisect_left(self.marks, lsn, key=lambda mark: mark.lsn)
+        for mark in self.marks[at:]:
+            if mark.lsn != lsn:
+                return None
+            if mark.suspect is not None and mark.index == entry:
                 return mark
         return None
 

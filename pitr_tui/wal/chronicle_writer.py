@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitr_tui.postgres.lsn import Lsn, TimelineId
+from pitr_tui.postgres.quote import one_line
 from pitr_tui.wal.actions import (
     DatabaseCreated,
     DatabaseDropped,
@@ -167,7 +168,7 @@ class ChronicleWriter:
                 self._entries.count,
                 item.lsn,
                 time,
-                said.words,
+                one_line(said.words),
                 name=point.name if point else "",
             )
         )
@@ -190,12 +191,14 @@ class ChronicleWriter:
         index = self._entries.count if item.kind in _ENDS else -1
         self._end_drops(item, verdict)
         if isinstance(verdict, Suspect):
-            words = verdict.sentence
+            words = one_line(verdict.sentence)
             mark = Mark(MarkKind.SUSPECT, index, item.lsn, item.time, words, verdict)
             self._marks.append(mark)
             return
         for remark in verdict:
-            self._marks.append(Mark(MarkKind.REMARK, index, item.lsn, item.time, remark.words))
+            self._marks.append(
+                Mark(MarkKind.REMARK, index, item.lsn, item.time, one_line(remark.words))
+            )
 
     def _end_drops(self, item: Transaction, verdict: Suspect | tuple[Remark, ...]) -> None:
         """Tell the databases that a transaction dropped from those it only moved elsewhere."""
@@ -273,7 +276,7 @@ class ChronicleWriter:
         name = self._names.lookup(place.database, place.tablespace, place.number, xids)
         if not is_users_table(name, place.number):
             return None
-        shown = str(name) if name.name is not None else f"file {place.number}"
+        shown = one_line(str(name)) if name.name is not None else f"file {place.number}"
         database = name.database or self._names.database(place.database, xids)
         return self._tables.setdefault(Table(database, shown), len(self._tables))
 

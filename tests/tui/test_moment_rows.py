@@ -107,18 +107,18 @@ def test_the_filter_works_on_what_is_worth_a_look_too() -> None:
 def test_what_a_row_stands_for() -> None:
     told = stories.accident()
     noted, drop, delete, point, end = picks(told, [(NOTED, "here")])
-    assert wanted_of(noted, told) == AtTime(NOTED)
-    assert wanted_of(drop, told) == AtEnd(Lsn(int(told.lsns[DROP])))
-    assert wanted_of(delete, told) == AtEnd(Lsn(int(told.lsns[DELETE])))
-    assert wanted_of(point, told) == AtName("before_release")
-    assert wanted_of(end, told) == Latest()
+    assert wanted_of(noted) == AtTime(NOTED)
+    assert wanted_of(drop) == AtEnd(Lsn(int(told.lsns[DROP])))
+    assert wanted_of(delete) == AtEnd(Lsn(int(told.lsns[DELETE])))
+    assert wanted_of(point) == AtName("before_release")
+    assert wanted_of(end) == Latest()
 
 
 def test_the_second_restore_point_of_a_name_is_a_place_and_not_a_name() -> None:
     """A server would stop at the first one."""
     told = stories.with_point(stories.accident(), 120, "before_release")
     first, second = (one for one in told.marks if one.what is MarkKind.RESTORE_POINT)
-    by_lsn = {one.mark.lsn: wanted_of(one, told) for one in picks(told, []) if one.mark}
+    by_lsn = {one.mark.lsn: wanted_of(one) for one in picks(told, []) if one.mark}
     assert by_lsn[first.lsn] == AtName("before_release")
     assert by_lsn[second.lsn] == AtEnd(second.lsn)
     assert aim_of(AtEnd(second.lsn), told, None).cut == 120

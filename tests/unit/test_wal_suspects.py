@@ -145,7 +145,7 @@ def test_without_a_backup_a_hole_asks_for_a_later_one(
     assert main(["wal", "suspects", holed[0]]) == 0
     lines = capsys.readouterr().out.splitlines()
     advice = f"     only from a backup taken after the hole that ends at {hole['until']}"
-    assert lines[lines.index(advice) + 1].startswith("     just before it: --target-xid ")
+    assert "--target-xid " in lines[lines.index(advice) + 1]
 
 
 def test_unread_wal_has_a_segment_and_an_offset(

@@ -201,8 +201,7 @@ pitr archive receive start,  pitr archive collect
         place = look.place if look is not None and usable and in_use else None
         if place != session.archive_directory:
             session.archive_directory = place
-            session.backup = None
-            way.forget_plan(session)
+            way.forget_wal(session)
         self._show_held()
         self._show_proposal()
         self._say_headline()

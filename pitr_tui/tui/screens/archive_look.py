@@ -9,12 +9,13 @@ from pathlib import Path, PurePosixPath
 
 from textual.content import Content
 
-from pitr_tui.errors import PitrError
+from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.archiving import ArchivingProof, ArchivingStatus
 from pitr_tui.recovery.events import Status
 from pitr_tui.repositories.archive import ArchiveListing, WalArchive
 from pitr_tui.servers.primary import Primary, Setting
+from pitr_tui.storage.path import ReadPath
 from pitr_tui.tui.literal import assemble, literal
 from pitr_tui.tui.reach import Place
 from pitr_tui.tui.screens.archive_change import Proposal, access_alone, propose
@@ -90,6 +91,7 @@ def look_at(session: Session, place: Place) -> Look:
     there = directory is not None and directory.is_dir()
     listing = WalArchive(directory).listing() if there and directory is not None else None
     try:
+        _require_fitting(session, directory, listing)
         change = propose(session, place)
     except PitrError as error:
         return Look(place, listing, None, error)
@@ -97,6 +99,35 @@ def look_at(session: Session, place: Place) -> Look:
     if change is not None and change.lets_in and works and archives_into(session, place):
         change = access_alone(change)
     return Look(place, listing, change, None)
+
+
+def _require_fitting(
+    session: Session, directory: ReadPath | None, listing: ArchiveListing | None
+) -> None:
+    """Raises RefusedError where the server that is connected must not archive into a place."""
+    facts = session.facts
+    if facts is None or session.primary_is_down:
+        return
+    if facts.in_recovery:
+        raise RefusedError(
+            "this server is a standby: its archiving is not changed",
+            "its WAL comes from another server, and that one archives it",
+            "connect to the primary, or go on without it (step 1)",
+        )
+    if directory is None or listing is None or not listing.segments:
+        return
+    newest = listing.segments[-1]
+    try:
+        owner = WalArchive(directory).header(newest).system_identifier
+    except (PitrError, OSError):
+        return  # a damaged one is named where it is read
+    if owner != facts.system_identifier:
+        raise RefusedError(
+            f"the archive {directory} is another cluster's",
+            f"{newest.name} has the system identifier {owner}, this server "
+            f"{facts.system_identifier}",
+            "name another archive, or connect to the server that this one belongs to",
+        )
 
 
 def archives_into(session: Session, place: Place) -> bool:

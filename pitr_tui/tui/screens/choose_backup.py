@@ -13,6 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from pitr_tui.postgres.quote import one_line
 from pitr_tui.recovery.choice import Candidate
 from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.tui.literal import assemble, lines, literal
@@ -66,7 +67,7 @@ class ChooseBackupDialog(ModalScreen[str]):
 
     def _row(self, one: Candidate) -> Content:
         backup, why = one.backup, one.why_not
-        name = f"{backup.path.name:<{_NAME_CELLS}} "
+        name = f"{one_line(backup.path.name):<{_NAME_CELLS}} "
         if isinstance(backup, BrokenBackup):
             return lines(
                 literal(f"  {name} cannot be used", "$text-muted"),

@@ -317,7 +317,7 @@ pitr archive collect --from DATADIR --with ARCHIVE --to NEW
         chosen = next((key for key, row in self._found.items() if self._is_chosen(row)), None)
         gone = self.session.primary_is_down and self.session.origin is None
         if to_connected or not self._touched:
-            wanted = "down" if gone else chosen
+            wanted = "down" if gone or (chosen is None and self._only_standbys()) else chosen
         mark = "✓" if gone else " "
         options.append(
             Option(
@@ -330,6 +330,15 @@ pitr archive collect --from DATADIR --with ARCHIVE --to NEW
             listing.add_options(options)
             listing.highlighted = ids.index(wanted) if wanted in ids else 0
         self.changed()
+
+    def _only_standbys(self) -> bool:
+        """Whether nothing that was found can be the primary that is looked for."""
+        found = [row for row in self._found.values() if isinstance(row, Found)]
+        return (
+            bool(found)
+            and len(found) == len(self._found)
+            and not any(row.is_primary or row.answer is None for row in found)
+        )
 
     def _row(self, row: Row, width: int) -> Content:
         mark = "✓ " if self._is_chosen(row) else "  "

@@ -15,7 +15,7 @@ from pitr_tui.containers.service import ComposeService
 from pitr_tui.errors import PitrError
 from pitr_tui.recovery.events import Status
 from pitr_tui.servers.primary import Primary, PrimaryFacts
-from pitr_tui.servers.running import RunningServer, find_running
+from pitr_tui.servers.running import RunningServer, find_running, is_recovered
 from pitr_tui.servers.sql import Database
 from pitr_tui.tui.bridge import Emit
 from pitr_tui.tui.literal import Part
@@ -39,6 +39,7 @@ class Found:
 
     server: RunningServer
     answer: PrimaryFacts | PitrError | None
+    recovered: bool = False  # a secondary that a run has made
 
     @property
     def key(self) -> str:
@@ -49,10 +50,16 @@ class Found:
         return f"port {self.server.port}"
 
     @property
+    def is_primary(self) -> bool:
+        """Whether it may have lost data: what a recovery made has not."""
+        facts = self.answer
+        return isinstance(facts, PrimaryFacts) and not (facts.in_recovery or self.recovered)
+
+    @property
     def rank(self) -> tuple[int, str]:
-        """Primaries first, then standbys, then what does not answer; each by its port."""
-        standby = isinstance(self.answer, PrimaryFacts) and self.answer.in_recovery
-        place = 2 if isinstance(self.answer, PitrError) else int(standby)
+        """Primaries first, then what does not answer, standbys last; each by its port."""
+        place = 0 if self.is_primary or self.answer is None else 1
+        place = 2 if isinstance(self.answer, PrimaryFacts) and not self.is_primary else place
         return place, f"{self.server.port:05}"
 
     def parts(self) -> list[Part]:
@@ -60,6 +67,7 @@ class Found:
         match self.answer:
             case PrimaryFacts() as facts:
                 role = "standby" if facts.in_recovery else "primary"
+                role = "by pitr" if self.recovered else role
                 parts: list[Part] = [f"{role} {facts.version!s:<6}"]
                 parts.append(f"{size_text(facts.total_bytes):>9}  ")
             case PitrError():
@@ -162,7 +170,8 @@ def look_around(emit: Emit[Found], cancel: threading.Event) -> None:
         if cancel.is_set():
             return
         try:
-            emit(Found(server, Primary(server.database).facts()))
+            facts = Primary(server.database).facts()
+            emit(Found(server, facts, is_recovered(server.data_directory)))
         except PitrError as error:
             emit(Found(server, error))
 

@@ -182,7 +182,15 @@ Without the screen: pitr restore … --dry-run
             self.query_one("#destination", Input).value = self._proposed
 
     def action_look(self) -> None:
-        """Make the plan anew and check it."""
+        """Look at the archive, make the plan anew and check it."""
+        if way.run_is_going(self.session):
+            self._show_verdict()
+        else:
+            self._checked = None
+            self.read_wal()
+
+    def _check(self) -> None:
+        """Make the plan anew and check it, by what was seen in the archive last."""
         session = self.session
         if way.run_is_going(session):
             self._show_verdict()
@@ -287,7 +295,7 @@ Without the screen: pitr restore … --dry-run
         text = self.query_one("#destination", Input).value
         there = engine_location(text) is not None
         self._fill_in(new_directory(self.session) if there else new_volume(self.session))
-        self.action_look()
+        self._check()
 
     def action_details(self) -> None:
         """Show the plan as it will be done."""
@@ -319,10 +327,10 @@ Without the screen: pitr restore … --dry-run
     def wal_known(self) -> None:
         """More was read: what was asked for may be there now."""
         aimed_again(self.session)
-        self.action_look()
+        self._check()
 
     def wal_unreadable(self, error: PitrError) -> None:
-        self.action_look()
+        self._check()
         self.show_problem(error)
 
     def action_stop_there(self) -> None:
@@ -330,7 +338,7 @@ Without the screen: pitr restore … --dry-run
         session, alternative = self.session, self._alternative
         if alternative is not None and not way.run_is_going(session):
             session.aim, session.target = alternative, alternative.target
-            self.action_look()
+            self._check()
 
     @property
     def _alternative(self) -> Aim | None:
@@ -339,7 +347,7 @@ Without the screen: pitr restore … --dry-run
     @on(Choice.Changed)
     def action_chosen(self, event: Choice.Changed) -> None:
         self.session.action = TargetAction(event.value)
-        self.action_look()
+        self._check()
 
     def _archiving_primary(self) -> Primary | None:
         session = self.session
@@ -351,11 +359,11 @@ Without the screen: pitr restore … --dry-run
     def typed(self) -> None:
         if self._pause is not None:
             self._pause.stop()
-        self._pause = self.set_timer(_TYPING_PAUSE, self.action_look)
+        self._pause = self.set_timer(_TYPING_PAUSE, self._check)
 
     @on(Input.Submitted)
     def given(self) -> None:
-        self.action_look()
+        self._check()
         self.query_one(".step-body").focus()
 
     def on_descendant_focus(self) -> None:

@@ -68,6 +68,9 @@ class StepPane(Vertical):
     def enter(self) -> None:
         """The step is shown, for the first time or again: refresh what it says."""
 
+    def leave(self) -> None:
+        """Another step is shown: give up what only this one was waiting for."""
+
     def ready(self) -> str | None:
         """Why one cannot go on from here yet, in words that follow "not yet:"; or None."""
         return way.missing_in(self.session, self.step)

@@ -97,6 +97,7 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         self._decision: Decision | None = None
         self._catalogue: Catalogue | None = None
         self._zone_number = 0
+        self._forgotten = session.story_of_wal.forgotten
         self._backup_given = False  # by the step before this one
         self._touched = False  # until the person picks something, it is what the list begins with
 
@@ -122,6 +123,10 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
 
     def enter(self) -> None:
         session = self.session
+        if self.wal.forgotten != self._forgotten:  # another archive was chosen
+            self._forgotten = self.wal.forgotten
+            self._forget_text()
+            self._touched, self._wanted, self._decision = False, None, None
         chosen = session.aim
         if chosen is not None and (self._decision is None or chosen != self._decision.aim):
             self._forget_text()  # it was chosen at another step
@@ -181,8 +186,15 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
 
     # What the person does.
 
+    @property
+    def _is_typing(self) -> bool:
+        """A move that was made before must not take away what was typed since."""
+        return self.query_one("#value").has_focus
+
     @on(VirtualList.Moved)
     def moved_in_list(self, event: VirtualList.Moved) -> None:
+        if self._is_typing:
+            return
         self._touched = True
         self._forget_text()
         self._wanted = self.query_one(MomentList).wanted_at(event.row)
@@ -195,7 +207,7 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
     @on(TimelineView.CutMoved)
     def moved_in_timeline(self, event: TimelineView.CutMoved) -> None:
         self._touched = True
-        if self.wal.chronicle is None:
+        if self.wal.chronicle is None or self._is_typing:
             return
         self._forget_text()
         self._wanted = wanted_at_cut(self.wal.chronicle, event.cut)
@@ -443,10 +455,12 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         if reason is not None:
             self._show_obstacle(reason)
             return
+        self._touched = True  # what enter was pressed for is meant, whatever is read later
         self._pin_time()
         super().proceed()
 
     def skip(self) -> None:
+        self._touched = True
         self._pin_time()
         super().skip()
 

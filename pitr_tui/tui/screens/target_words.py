@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from textual.content import Content
 
+from pitr_tui.postgres.quote import one_line
 from pitr_tui.postgres.target import AtLsn, AtName, AtXid, Immediate, Latest
 from pitr_tui.repositories.backups import Backup
 from pitr_tui.tui.literal import assemble, literal
@@ -81,7 +82,7 @@ def _way(backup: Backup | None, ground: Ground, zone: Zone, wide: bool) -> Conte
     when = f"of {ended.astimezone(zone.zone):%Y-%m-%d %H:%M}" if ended else "end unknown"
     timeline = ground.followed or backup.label.timeline
     return assemble(
-        (backup.name, "bold"),
+        (one_line(backup.name), "bold"),
         f" {when}{f', {size_text(backup.total_bytes)}' if wide else ''}",
         ", your choice" if ground.own else "",
         f", timeline {int(timeline)}",

@@ -31,6 +31,10 @@ class WalPane(StepPane):
     def wal(self) -> WalStory:
         return self.session.story_of_wal
 
+    def leave(self) -> None:
+        """The next step reads what it needs itself."""
+        self._close(_GROUP)
+
     @property
     def at_work(self) -> str:
         """Reading changes nothing: nobody has to be asked before it is given up."""

@@ -209,6 +209,8 @@ class WizardScreen(Screen[None]):
             pane = getattr(import_module(module), class_name)(self.session)
             self.panes[name] = pane
             await switcher.add_content(pane)
+        if name != self.current and (before := self.panes.get(self.current)) is not None:
+            before.leave()
         self.current = name
         switcher.current = pane.id
         pane.show_problem(None)

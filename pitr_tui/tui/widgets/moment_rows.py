@@ -63,11 +63,15 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Pick:
-    """A row that one can stop at: a mark of the chronicle, a noted moment, or the end."""
+    """A row that one can stop at: a mark of the chronicle, a noted moment, or the end.
+
+    Of restore points with the same name a server stops at the `first`.
+    """
 
     mark: Mark | None = None
     noted: datetime | None = None
     words: str = ""
+    first: bool = False
 
     @property
     def sign(self) -> Cell:
@@ -98,12 +102,17 @@ def picks(chronicle: Chronicle | None, noted: Sequence[tuple[datetime, str]]) ->
     """
     found = [Pick(noted=when, words=words) for when, words in noted]
     if chronicle is not None:
-        others = [one for one in chronicle.marks if one.what is not MarkKind.SUSPECT]
-        points = [one for one in others if one.name and not one.name.startswith(_OURS)]
-        rest = [one for one in others if one not in points]
-        marks = [*chronicle.suspects(), *reversed(points)]
-        found += [Pick(one, words=one.words) for one in marks]
-        return [*found, END, *(Pick(one, words=one.words) for one in reversed(rest))]
+        points: list[Pick] = []
+        rest: list[Pick] = []
+        names: set[str] = set()
+        for mark in chronicle.marks:
+            if mark.what is not MarkKind.SUSPECT:
+                first = bool(mark.name) and mark.name not in names
+                names.add(mark.name)
+                theirs = mark.name and not mark.name.startswith(_OURS)
+                (points if theirs else rest).append(Pick(mark, words=mark.words, first=first))
+        found += [Pick(mark, words=mark.words) for mark in chronicle.suspects()]
+        return [*found, *reversed(points), END, *reversed(rest)]
     return [*found, END]
 
 

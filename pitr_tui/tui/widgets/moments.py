@@ -52,7 +52,7 @@ class MomentList(VirtualList):
         if isinstance(rows, EntryRows) and story is not None and row < len(rows):
             return wanted_at_cut(story, rows.entry(row))
         if isinstance(rows, PickRows) and row < len(rows):
-            return wanted_of(rows.picks[row], story)
+            return wanted_of(rows.picks[row])
         return None
 
     def first_wanted(self) -> Wanted | None:
