@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,7 +12,8 @@ from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.archiverlog import archiver_words
 from pitr_tui.postgres.conf import change_settings, diff, read_settings
 from pitr_tui.postgres.quote import command_percent, shell_word
-from pitr_tui.postgres.walname import WalSegment, is_partial
+from pitr_tui.postgres.walname import is_partial
+from pitr_tui.recovery.switching import switch_wal
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import ArchiverStatus, Primary, PrimaryFacts, Setting
@@ -346,18 +346,6 @@ def prove(
                 "" if log else "the primary's log has the message of archive_command",
             )
         time.sleep(_POLL)
-
-
-def switch_wal(primary: Primary, facts: PrimaryFacts) -> WalSegment:
-    """Finish the current WAL segment and say which it was.
-
-    A restore point is written first: an empty segment would not be finished at all.
-    """
-    segment = primary.current_segment(facts)
-    mark = f"pitr_switch_{secrets.token_hex(4)}"
-    primary.database.row("SELECT pg_create_restore_point(%s)", [mark])
-    primary.database.row(f"SELECT {facts.version.switch_wal_function}()")  # noqa: S608 - fixed
-    return segment
 
 
 def _failure(seen: ArchiverStatus) -> str:

@@ -20,6 +20,7 @@ from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery.archiving import ArchivingStatus, archiving_status
 from pitr_tui.recovery.events import Clock, utc_now
 from pitr_tui.recovery.incident import IncidentJournal
+from pitr_tui.recovery.switching import switch_statements
 from pitr_tui.servers.primary import ArchiverStatus, Primary, PrimaryFacts
 
 _POLL = 0.1
@@ -73,16 +74,8 @@ class MarkOrder:
 
     @property
     def statements(self) -> tuple[str, ...]:
-        """The name needs no quoting: it is of digits and the letters in `incident_TZ`.
-
-        A commit that waits for a standby which is gone would hold us up for ever.
-        """
-        return (
-            "SET synchronous_commit = local",
-            f"SELECT pg_create_restore_point('{self.name}')",
-            "SELECT txid_current()",
-            f"SELECT {self.facts.version.switch_wal_function}()",
-        )
+        """What `set_mark` runs; the name is of digits and the letters in `incident_TZ`."""
+        return switch_statements(self.facts.version, self.name)
 
 
 @dataclass(frozen=True, slots=True)

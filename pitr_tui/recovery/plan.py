@@ -122,7 +122,11 @@ class RecoveryPlan:
             "archive_command": "",
             "synchronous_standby_names": "",
             "hot_standby": "on",
-            **{n: str(self.minimum(n)) for n in (*self.backup.raised, *self.raised)},
+            **{
+                name: str(value)
+                for name in version.standby_minimums
+                if (value := self.minimum(name))
+            },
             **{name: _as_list(libraries) for name, libraries in self.preload.items()},
             "cluster_name": "pitr_secondary",
             **self.secondary.settings(),

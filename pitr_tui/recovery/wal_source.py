@@ -14,8 +14,8 @@ from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.control import CONTROL_PATH, ControlHead
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.postgres.walname import WalSegment
-from pitr_tui.recovery.archiving import switch_wal
 from pitr_tui.recovery.collect import WalFile, WalSource
+from pitr_tui.recovery.switching import switch_wal
 from pitr_tui.servers.container_server import ContainerServer
 from pitr_tui.servers.primary import Primary
 from pitr_tui.servers.process import running_pid

@@ -10,12 +10,13 @@ from pitr_tui.containers.container import PostgresContainer
 from pitr_tui.containers.volumes import volume_exists
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.recovery.access import AccessChange
-from pitr_tui.recovery.archiving import ArchivingProof, switch_wal
+from pitr_tui.recovery.archiving import ArchivingProof
 from pitr_tui.recovery.events import Status
 from pitr_tui.recovery.receiver import Receiver, default_volume, require_receivable
 from pitr_tui.recovery.receiver_access import admit, propose_receiver_access
 from pitr_tui.recovery.receiver_start import start_receiver
 from pitr_tui.recovery.receiver_status import ReceiverStatus, as_it_is, receiver_status
+from pitr_tui.recovery.switching import switch_wal
 from pitr_tui.servers.image_tools import tool_environment
 from pitr_tui.servers.primary import Primary, PrimaryFacts
 from pitr_tui.servers.route import (
