@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pitr_tui.postgres.moment import parse_moment, zone_named
 from pitr_tui.postgres.timestamp import from_moment
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.repositories.archive import WalArchive
+from pitr_tui.repositories.collector import few_collections
 from pitr_tui.repositories.index_cache import IndexCache
 from pitr_tui.repositories.wal_facts import Means
 from pitr_tui.repositories.wal_reading import WalReading, open_reading
@@ -105,21 +105,9 @@ def opened(parsed: argparse.Namespace, output: Output) -> Iterator[Opened]:
     def told(done: int, total: int) -> None:
         output.progress("segments", done, total, "segment")
 
-    with _few_collections(), cancellable() as check, IndexCache() as cache:
+    with few_collections(), cancellable() as check, IndexCache() as cache:
         means = Means(cache, check=check)
         yield Opened(open_reading(archive, means, backup, timeline, told), span, zone)
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Let the garbage collector look seldom: there may be millions of objects, none in a cycle."""
-    before = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def span_of(parsed: argparse.Namespace, zone: tzinfo | None) -> Span:

@@ -13,6 +13,7 @@ from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.timeline import TimelineHistory
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.repositories.archive import WalArchive
+from pitr_tui.repositories.backup_marks import lies_on
 from pitr_tui.repositories.index_cache import Variant
 from pitr_tui.repositories.segment_reading import Wanted, read_packed
 from pitr_tui.repositories.wal_facts import Means, facts_in_order, parts
@@ -224,6 +225,6 @@ def _followed(
         return known.history(timeline)
     for one in reversed(known.timelines):
         history = known.history(one)
-        if backup is None or history.contains(backup.label.timeline, backup.label.start_lsn):
+        if backup is None or lies_on(history, backup, backup.stop_lsn):
             return history
     return known.history(known.timelines[-1])

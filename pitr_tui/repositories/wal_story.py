@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.repositories.backup_marks import marks_in, marks_of
+from pitr_tui.repositories.backup_marks import lies_on, marks_in, marks_of
 from pitr_tui.repositories.backups import Backup, BrokenBackup
+from pitr_tui.repositories.collector import few_collections
 from pitr_tui.repositories.wal_facts import Means
 from pitr_tui.repositories.wal_index import Survey, Told, WalIndex
 from pitr_tui.repositories.wal_reading import open_reading
@@ -123,10 +124,9 @@ def main_timeline(surveyed: Surveyed, backup: Backup | None = None) -> TimelineI
 
 
 def _leads_to(surveyed: Surveyed, backup: Backup, timeline: TimelineId | None) -> bool:
-    label = backup.label
-    return timeline is None or surveyed.known.history(timeline).contains(
-        label.timeline, label.start_lsn
-    )
+    if timeline is None:
+        return True
+    return lies_on(surveyed.known.history(timeline), backup, backup.stop_lsn)
 
 
 def read_chronicle(
@@ -150,11 +150,12 @@ def read_chronicle(
     writer = ChronicleWriter(reading.history.timeline, reading.begin, reading.names, finder)
     begun = time.monotonic()
     due = begun + _FIRST_SNAPSHOT
-    for item in reading.items():
-        writer.add(item)
-        if emit is not None and time.monotonic() >= due:
-            before = time.monotonic()
-            emit(writer.chronicle())
-            now = time.monotonic()
-            due = now + max(_FIRST_SNAPSHOT, (now - before) / _SHARE)
+    with few_collections():
+        for item in reading.items():
+            writer.add(item)
+            if emit is not None and time.monotonic() >= due:
+                before = time.monotonic()
+                emit(writer.chronicle())
+                now = time.monotonic()
+                due = now + max(_FIRST_SNAPSHOT, (now - before) / _SHARE)
     return writer.chronicle(finished=True)

@@ -40,16 +40,6 @@ class Aim:
     short_by: timedelta | None = None
 
 
-def aim_before(chronicle: Chronicle, entry: int, since: Lsn | None = None) -> Aim:
-    """Just before a transaction."""
-    return aim_at_cut(chronicle, entry, since)
-
-
-def aim_after(chronicle: Chronicle, entry: int, since: Lsn | None = None) -> Aim:
-    """Just after a transaction."""
-    return aim_at_cut(chronicle, entry + 1, since)
-
-
 def aim_at_cut(
     chronicle: Chronicle,
     cut: int,

@@ -1,4 +1,4 @@
-"""From positions in the WAL to times and back, timeline by timeline.
+"""From positions in the WAL to times, timeline by timeline.
 
 The heads of the segments tell a time each, the transactions that were read many more. Between
 two of these the WAL is taken to have been written evenly.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pitr_tui.postgres.lsn import Lsn, TimelineId
+from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.timeline import Fork
 from pitr_tui.wal.first_time import NO_TIME
 from pitr_tui.wal.holdings import Holdings
@@ -48,14 +48,6 @@ class Axis:
 
     def time_at(self, lsn: int) -> int:
         return int(self.times_at([lsn])[0])
-
-    def lsn_at(self, time: int) -> Lsn:
-        """The position written at a time, the first where the clock stood still."""
-        at = int(np.searchsorted(self.times, time))
-        if at in (0, len(self)):
-            return Lsn(int(self.lsns[min(at, len(self) - 1)]))
-        (left, right), (begin, end) = self.times[at - 1 : at + 1], self.lsns[at - 1 : at + 1]
-        return Lsn(int(begin + (end - begin) * ((time - left) / (right - left))))
 
     def with_points(self, lsns: Longs, times: Longs) -> Axis:
         """With what was read exactly in the place of what the heads tell of that stretch."""

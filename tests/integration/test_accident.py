@@ -27,7 +27,7 @@ from pitr_tui.repositories.wal_story import (
 )
 from pitr_tui.servers.installation import find_installations
 from pitr_tui.servers.local_secondary import LocalSecondary
-from pitr_tui.wal.aim import aim_after, aim_before
+from pitr_tui.wal.aim import aim_at_cut
 from pitr_tui.wal.chronicle import Chronicle
 from tests.integration.conftest import installed
 from tests.integration.world import run
@@ -125,13 +125,13 @@ def test_the_state_just_beside_it_is_recovered(accident: Accident, side: str) ->
     worst = chronicle.suspects()[0]
     assert chronicle.xids[worst.index] == accident.xid
     assert worst.words.startswith("dropped public.customers (about 5,000 rows)")
-    aim = aim_before if side == "before" else aim_after
-    first = aim(chronicle, worst.index)
+    cut = worst.index + (side == "after")
+    first = aim_at_cut(chronicle, cut)
     backup = best(candidates(surveyed, first, chronicle.timeline, chronicle))
     assert backup is not None
     since = consistent_from(backup, chronicle)
     assert since is not None
-    aimed = aim(chronicle, worst.index, since)
+    aimed = aim_at_cut(chronicle, cut, since)
     plan = RecoveryPlan(
         backup=backup,
         archive=surveyed.archive,
@@ -172,7 +172,7 @@ def test_where_nothing_came_between_the_dropped_table_can_be_read_at_once(
     kept = chronicle.last_kept(entry)
     assert kept is not None
     apart = bool(chronicle.firsts[entry] >= chronicle.ends[kept])
-    target = aim_before(chronicle, entry, Lsn(int(chronicle.start))).target
+    target = aim_at_cut(chronicle, entry, Lsn(int(chronicle.start))).target
     expected = AtXid(int(chronicle.xids[kept])) if apart else AtXid(accident.xid, inclusive=False)
     assert target == expected
 
@@ -199,7 +199,7 @@ def test_a_dropped_database_is_back_with_its_files(major: str, tmp_path: Path) -
         worst = chronicle.suspects()[0]
         assert worst.words == "dropped the database gone"
         (backup,) = surveyed.usable
-        aim = aim_before(chronicle, worst.index, consistent_from(backup, chronicle))
+        aim = aim_at_cut(chronicle, worst.index, consistent_from(backup, chronicle))
         plan = RecoveryPlan(
             backup=backup,
             archive=archive,

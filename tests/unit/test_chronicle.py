@@ -27,7 +27,7 @@ from pitr_tui.repositories.backups import list_backups
 from pitr_tui.repositories.index_cache import IndexCache
 from pitr_tui.repositories.wal_facts import Means
 from pitr_tui.repositories.wal_story import first_backup, read_chronicle, survey_archive
-from pitr_tui.wal.aim import Aim, aim_after, aim_at, aim_at_cut, aim_before
+from pitr_tui.wal.aim import Aim, aim_at, aim_at_cut
 from pitr_tui.wal.catalog import Catalog
 from pitr_tui.wal.chronicle import Chronicle, MarkKind
 from pitr_tui.wal.chronicle_writer import ChronicleWriter
@@ -233,15 +233,15 @@ def test_prepared_transactions_are_cut_through() -> None:
 def test_where_a_table_is_dropped_the_stop_is_before_its_lock() -> None:
     chronicle = read_pg96()
     dropped = next(mark for mark in chronicle.suspects() if "dropped public.orders" in mark.words)
-    before = aim_before(chronicle, dropped.index)
+    before = aim_at_cut(chronicle, dropped.index)
     assert before.target == AtXid(572, inclusive=False)
-    gentle = aim_before(chronicle, dropped.index, since=chronicle.start)
+    gentle = aim_at_cut(chronicle, dropped.index, since=chronicle.start)
     kept = chronicle.last_kept(dropped.index)
     assert kept is not None
     assert gentle.target == AtXid(int(chronicle.xids[kept]), inclusive=True)
     assert gentle.cut == before.cut == dropped.index
     late = Lsn(int(chronicle.lsns[dropped.index]) - 1)  # a backup that ended after the last commit
-    assert aim_before(chronicle, dropped.index, since=late).target == before.target
+    assert aim_at_cut(chronicle, dropped.index, since=late).target == before.target
 
 
 def read_pg96() -> Chronicle:
@@ -266,7 +266,7 @@ def test_a_real_archive_is_told_in_columns() -> None:
     found = chronicle.suspect_at(deleted)
     assert found is not None
     assert found.words == "deleted 502 of about 502 rows of public.customers"
-    after = aim_after(chronicle, deleted)
+    after = aim_at_cut(chronicle, deleted + 1)
     assert after.cut == deleted + 1
     points = [one for one in chronicle.marks if one.what is MarkKind.RESTORE_POINT]
     assert [one.name for one in points] == ["before_release"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import threading
 from collections.abc import Iterator
@@ -135,17 +134,10 @@ def _means(cancel: threading.Event) -> Iterator[Means]:
 
 @contextmanager
 def _giving_way() -> Iterator[None]:
-    """Let the screen have its turn at once when it wants one: this thread is never idle.
-
-    A look of the garbage collector at all there is takes longer than a person waits for a key,
-    and nothing of what is made here lies in a cycle.
-    """
-    interval, threshold = sys.getswitchinterval(), gc.get_threshold()
+    """Let the screen have its turn at once when it wants one: this thread is never idle."""
+    interval = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
-    gc.freeze()
-    gc.set_threshold(200_000, 50, 100)
     try:
         yield
     finally:
-        gc.set_threshold(*threshold)
         sys.setswitchinterval(interval)
