@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from contextlib import suppress
+from dataclasses import replace
 
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.signals import cancellable
@@ -28,7 +29,8 @@ def check(parsed: argparse.Namespace, output: Output) -> int:
     """Say whether a recovery would get where it should; exit 0 green, 1 amber, 3 red."""
     from pitr_tui.cli.restore import plan_of
 
-    plan, judgement = examine(plan_of(parsed), output, quick=parsed.quick)
+    xid = parsed.target_xid
+    plan, judgement = examine(plan_of(parsed), output, quick=parsed.quick, xid=xid)
     checks = [*judgement.checks, *(_read_through(plan) if parsed.checksums else ())]
     for one in checks:
         show_check(one, output)
@@ -48,12 +50,17 @@ def check(parsed: argparse.Namespace, output: Output) -> int:
     return _EXIT_CODES[light]
 
 
-def examine(plan: RecoveryPlan, output: Output, *, quick: bool) -> tuple[RecoveryPlan, Judgement]:
+def examine(
+    plan: RecoveryPlan, output: Output, *, quick: bool, xid: int | None = None
+) -> tuple[RecoveryPlan, Judgement]:
     """Look at the WAL on the way of a plan, make the plan fit it, and judge that.
 
-    `quick` looks at the heads of segments alone. Raises PitrError when the archive cannot be read.
+    `quick` looks at the heads of segments alone; `xid` is the transaction id as it was asked
+    for. Raises PitrError when the archive cannot be read.
     """
     evidence = gather(plan, output, quick=quick)
+    if xid is not None and xid >= 1 << 32:
+        evidence = replace(evidence, full_xid=xid)
     with suppress(PitrError, OSError):  # the check of what could not be looked at says so
         plan = fitted(plan, evidence)
     return plan, judge(plan, utc_now(), evidence)
@@ -69,7 +76,7 @@ def gather(plan: RecoveryPlan, output: Output, *, quick: bool) -> Evidence:
         means = Means(cache, check=cancel)
         surveyed = survey_archive(plan.archive, [plan.backup], means, told)
         if quick:
-            return Evidence(surveyed)
+            return Evidence(surveyed, why_unread="only the heads of the segments were looked at")
         try:
             timeline = plan.history.timeline
             chronicle = read_chronicle(
@@ -78,7 +85,8 @@ def gather(plan: RecoveryPlan, output: Output, *, quick: bool) -> Evidence:
         except PitrError as error:
             if isinstance(error, CancelledError):
                 raise
-            return Evidence(surveyed)  # its check says why
+            why = ": ".join(filter(None, (error.what, error.why)))
+            return Evidence(surveyed, why_unread=f"the WAL was not read ({why})")
         aim = aim_at(chronicle, plan.target, plan.backup.stop_lsn)
     return Evidence(surveyed, chronicle, aim)
 

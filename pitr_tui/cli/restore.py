@@ -58,7 +58,7 @@ def restore(parsed: argparse.Namespace, output: Output) -> int:
     """Recover a secondary into a new directory, or with --dry-run only tell how."""
     plan = plan_of(parsed)
     keep = _compose_file(parsed, plan)
-    plan, judgement = examine(plan, output, quick=parsed.quick)
+    plan, judgement = examine(plan, output, quick=parsed.quick, xid=parsed.target_xid)
     checks = judgement.checks
     for check in checks:
         show_check(check, output)

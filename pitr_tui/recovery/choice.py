@@ -10,6 +10,7 @@ from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.moment import parse_moment
 from pitr_tui.postgres.target import AtTime
+from pitr_tui.repositories.backup_marks import lies_on
 from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.repositories.wal_story import Surveyed
 from pitr_tui.wal.aim import Aim
@@ -83,8 +84,7 @@ def _why_not(
         if ended is not None and ended > aim.target.time:
             return "it ended after the target"
     followed = timeline or backup.label.timeline
-    history = surveyed.known.history(followed)
-    if not history.contains(backup.label.timeline, backup.label.checkpoint_lsn):
+    if not lies_on(surveyed.known.history(followed), backup, stop):
         return f"it is not on the way to timeline {followed}"
     for one in surveyed.coverage.stranded:
         if mark is not None and one.backup is mark:

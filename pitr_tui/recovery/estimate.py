@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 from pitr_tui.errors import PitrError
 from pitr_tui.recovery.events import (
@@ -23,7 +25,18 @@ from pitr_tui.wording import duration_text
 
 _RUNS = 5  # the last ones count
 _LOOKED_AT = 50
+_JOURNAL = "events.jsonl"
+_TAIL_BYTES = 1 << 16  # a run that finished says so in these
+_FINISHED = f'"{RunFinished.__name__}"'.encode()
 _WORTH_A_RATE = 1 << 20  # bytes; less of it tells of starting, not of speed
+
+
+class _Run(NamedTuple):
+    """The rates of one run, and whether it went into a container."""
+
+    contained: bool
+    copy: float | None
+    replay: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +96,8 @@ def measured_rates(destination: str) -> Rates:
     copies: list[float] = []
     replays: list[float] = []
     for directory in _last_runs():
-        found = _rates_of(directory, contained)
-        if found is None:
+        found = _remembered(directory)
+        if found is None or found.contained != contained:
             continue
         copies += [found.copy] * (found.copy is not None)  # type: ignore[list-item]
         replays += [found.replay] * (found.replay is not None)  # type: ignore[list-item]
@@ -102,18 +115,35 @@ def _last_runs() -> Iterator[Path]:
     yield from names[: -_LOOKED_AT - 1 : -1]
 
 
-def _rates_of(directory: Path, contained: bool) -> Rates | None:
-    """What one journal tells; None for a run that failed, or into a place of another kind."""
+def _remembered(directory: Path) -> _Run | None:
+    """What a journal tells, None for a run that failed: those are not read to their end.
+
+    A journal that is over does not change, so each is read once, as long as its size is the same.
+    """
+    path = directory / _JOURNAL
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            file.seek(max(0, size - _TAIL_BYTES))
+            if _FINISHED not in file.read():
+                return None
+    except OSError:
+        return None
+    return _rates_of(directory, size)
+
+
+@lru_cache(maxsize=_LOOKED_AT)
+def _rates_of(directory: Path, size: int) -> _Run | None:
+    """The rates of a journal of this size."""
     copied, fetched = 0, 0
     seconds: dict[Step, float] = {}
     first, last = None, None
-    finished = False
+    contained, finished = False, False
     try:
         for stamped in read_journal(directory):
             match stamped.event:
                 case RunStarted(destination=destination):
-                    if (engine_location(destination.partition(" ")[0]) is not None) != contained:
-                        return None
+                    contained = engine_location(destination.partition(" ")[0]) is not None
                 case Progress(done, _):
                     copied = done
                 case SegmentStaged(_, size, _):
@@ -131,7 +161,8 @@ def _rates_of(directory: Path, contained: bool) -> Rates | None:
     if not finished:
         return None
     replayed = last - first if first is not None and last is not None else 0
-    return Rates(
+    return _Run(
+        contained,
         _rate(copied, seconds.get(Step.COPY)),
         _rate(min(replayed, fetched) or fetched, seconds.get(Step.REPLAY)),
     )

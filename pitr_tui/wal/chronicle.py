@@ -192,6 +192,9 @@ class Chronicle:
     def __len__(self) -> int:
         return len(self.lsns)
 
+    def __bool__(self) -> bool:
+        return True  # an empty one says something, too
+
     @property
     def tables(self) -> tuple[Table, ...]:
         return self.made.tables

@@ -11,15 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from pitr_tui.cli.check import examine
+from pitr_tui.cli.check import examine, gather
 from pitr_tui.cli.output import Output
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.conf import change_settings
 from pitr_tui.postgres.control import CONTROL_PATH
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.moment import for_settings
-from pitr_tui.postgres.target import AtLsn, AtName, AtTime, AtXid, Immediate, Latest, RecoveryTarget
-from pitr_tui.postgres.version import PostgresVersion
+from pitr_tui.postgres.target import (
+    AtLsn,
+    AtName,
+    AtTime,
+    AtXid,
+    Immediate,
+    Latest,
+    RecoveryTarget,
+    TargetAction,
+)
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.checks import Judgement, Light
@@ -89,6 +97,11 @@ def assert_fails(plan: RecoveryPlan) -> None:
         shutil.rmtree(local(plan).directory)
 
 
+def last_xid(world: World) -> int:
+    """That of the transaction which proving the archive wrote behind the last row."""
+    return world.marks[4].xid + 1
+
+
 # From a cluster on which nothing happens but inserts.
 
 
@@ -111,7 +124,7 @@ def test_check_and_restore_agree(world: World) -> None:
         assert verdict["light"] == {0: "green", 1: "amber", 3: "red"}[code]
         if code == 1:
             assert "you asked for" in verdict["sentence"]
-            assert verdict["alternative"]["recovery_target_xid"] == str(world.marks[4].xid)
+            assert verdict["alternative"]["recovery_target_xid"] == str(last_xid(world))
     assert not destination.exists()
     done = restore(world, destination, "--target-xid", str(mark.xid), "--exclusive")
     server = secondary(world, destination)
@@ -150,7 +163,7 @@ def test_amber_does_not_get_there_and_its_alternative_does(world: World) -> None
     plan = world.plan(AtTime(world.marks[4].time + timedelta(seconds=30)))
     _, judgement = examined(plan)
     assert judgement.light is Light.AMBER
-    assert f"(commit of xid {world.marks[4].xid} at " in judgement.sentence
+    assert f"(commit of xid {last_xid(world)} at " in judgement.sentence
     assert_fails(plan)
     assert judgement.alternative is not None
     instead = dataclasses.replace(plan, target=judgement.alternative.target)
@@ -177,6 +190,26 @@ def test_a_target_before_the_end_of_the_backup(world: World) -> None:
     assert_never_gets_there(
         world.plan(AtLsn(Lsn(start + 8))), "lies before the end", check="end of backup"
     )
+
+
+@in_each(argvalues=EVERY)
+def test_a_position_at_which_no_record_begins(world: World) -> None:
+    """PostgreSQL keeps the next record, too, and here that is the commit of row 3."""
+    plan = world.plan(Latest())
+    chronicle = gather(plan, Output(as_json=True), quick=False).chronicle
+    assert chronicle is not None
+    entry = chronicle.entry_of(world.marks[3].xid)
+    before = AtLsn(Lsn(int(chronicle.lsns[entry]) - 8))
+    fit, judgement = examined(dataclasses.replace(plan, target=before, action=TargetAction.PAUSE))
+    assert judgement.light is Light.AMBER
+    assert f"no record is known to begin at {before.lsn}" in judgement.sentence
+    result = run(fit)
+    try:
+        assert result.rows == [1, 2, 3]
+    finally:
+        result.server.stop()
+        shutil.rmtree(local(fit).directory)
+    assert_gets_there(world.plan(dataclasses.replace(before, inclusive=False)), [1, 2])
 
 
 @in_each(argvalues=EVERY)
@@ -390,7 +423,3 @@ def test_a_tablespace_is_made_where_the_primary_has_it(eventful: Eventful) -> No
     run(fit).server.stop()
     assert files
     assert any(b"mine" not in path.read_bytes()[:1000] for path in files)  # it does
-
-
-def test_the_versions_of_these_tests_are_all_there_are() -> None:
-    assert [PostgresVersion.parse(major).major for major in MAJORS] == list(MAJORS)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from google_crc32c import extend, value
+
 from pitr_tui.postgres.lsn import Lsn, TimelineId
-from pitr_tui.postgres.target import RecoveryTarget
+from pitr_tui.postgres.target import AtTime, RecoveryTarget
 from pitr_tui.postgres.timestamp import from_moment
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.recovery.checks import Evidence, Judgement, judge
@@ -30,6 +33,7 @@ from pitr_tui.wal.suspects import SuspectFinder
 from pitr_tui.wal.transactions import Happening, Item, Kind, Transaction
 from pitr_tui.wal.xlog import ParameterChange
 from tests.unit.made import backup_value, make_archive, make_plan, plain_backup, segment
+from tests.unit.made_wal import wal_bytes
 
 ONE = TimelineId(1)
 START = Lsn(0x200028)  # where the backup that is made by hand begins; it ends at 0/200120
@@ -42,6 +46,10 @@ SECOND = 1_000_000
 def at(number: int) -> Lsn:
     """Where the `number`-th thing that happens lies."""
     return Lsn(FIRST + number * 0x100)
+
+
+def after_noon(seconds: float, *, inclusive: bool = True) -> AtTime:
+    return AtTime(NOON + timedelta(seconds=seconds), inclusive)
 
 
 def ended(
@@ -108,9 +116,31 @@ def chronicle_of(*items: Item, start: Lsn = START, finished: bool = True) -> Chr
     return writer.chronicle(finished=finished)
 
 
+def own_segment(number: int, *times: int, finished: bool = True) -> bytes:
+    """A segment with a commit for each time (seconds after noon), and a switch behind them.
+
+    Unless it is `finished` it ends as one does that is being written. It follows on one that has
+    nine commits.
+    """
+    mains = [(_COMMIT, struct.pack("<q", from_moment(NOON) + time * SECOND)) for time in times]
+    lsn, records = segment(number).start + 40, list[bytes]()
+    before = segment(number - 1).start + 40 + 9 * 40
+    for (manager, info), main in [*mains, *([(_SWITCH, b"")] if finished else [])]:
+        data = struct.pack("<BB", 255, len(main)) + main if main else b""
+        head = struct.pack("<IIQBB2x", 24 + len(data), 650, before, info, manager)
+        head += struct.pack("<I", extend(value(data), head))
+        records.append((head + data).ljust((24 + len(data) + 7) & ~7, b"\0"))
+        before, lsn = lsn, lsn + len(records[-1])
+    return wal_bytes(segment(number), records)
+
+
+_COMMIT, _SWITCH = (1, 0x00), (0, 0x40)  # manager and kind of a record
+
+
 def good_backup(directory: Path, version: str = "18.6", **changes: object) -> Backup:
-    """A backup whose directories are all there."""
+    """A backup whose directories are all there, and the WAL from its start to its end."""
     plain_backup(directory)
+    (directory / "pg_wal" / segment(2).name).write_bytes(own_segment(2, *range(-9, 0)))
     backup = backup_value(directory, version, **changes)
     for name in essential_directories(backup.version):
         (directory / name).mkdir(exist_ok=True)

@@ -8,12 +8,12 @@ import pytest
 
 from pitr_tui.errors import RefusedError
 from pitr_tui.postgres.target import AtXid, Immediate
-from pitr_tui.recovery.checks import Evidence, Light, judge, require_passed
+from pitr_tui.recovery.checks import Light, judge, require_passed
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.archive import WalArchive
 from tests.unit.made import MEGABYTE, backup_value, make_archive, make_plan, segment
-from tests.unit.made_checks import NOW, check_of, ended, good_plan, judged, names_with, surveyed
+from tests.unit.made_checks import NOW, check_of, ended, good_plan, judged, names_with
 
 USAGE = namedtuple("USAGE", "total used free")
 
@@ -29,12 +29,13 @@ def checked(plan: RecoveryPlan, name: str) -> CheckDone:
 
 def test_a_good_plan_is_green(tmp_path: Path) -> None:
     plan = good_plan(tmp_path, Immediate())
-    judgement = judge(plan, NOW, Evidence(surveyed(plan)))
+    judgement = judged(plan, ended(1))
     assert judgement.light is Light.GREEN
     assert {check.status for check in judgement.checks} == {Status.OK}
     assert [check.name for check in judgement.checks] == [
         *("destination", "space", "programs", "backup complete", "harms nobody"),
-        *("timeline", "no gap", "contents", "end of backup", "target", "delivery"),
+        *("timeline", "no gap", "contents", "settings", "wal_level", "end of backup", "target"),
+        "delivery",
     ]
     assert judgement.sentence == "the end of the backup"
     require_passed(judgement.checks)

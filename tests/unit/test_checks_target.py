@@ -22,7 +22,9 @@ from pitr_tui.postgres.target import (
 )
 from pitr_tui.recovery.checks import Evidence, Light, judge
 from pitr_tui.recovery.events import Status
+from pitr_tui.wal.pages import Ending
 from pitr_tui.wal.record import Locator
+from pitr_tui.wal.seam import Unread
 from pitr_tui.wal.transactions import Kind
 from pitr_tui.wal.xlog import BackupEnd, RestorePoint
 from tests.local import on_disk
@@ -31,6 +33,7 @@ from tests.unit.made_checks import (
     NOON,
     NOW,
     START,
+    after_noon,
     at,
     check_of,
     chronicle_of,
@@ -45,10 +48,6 @@ from tests.unit.made_checks import (
 )
 
 POINT = happened(3, RestorePoint("before the release", 0))
-
-
-def after_noon(seconds: float, *, inclusive: bool = True) -> AtTime:
-    return AtTime(NOON + timedelta(seconds=seconds), inclusive)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +72,10 @@ def test_a_target_that_was_seen_is_green(
 
 @pytest.mark.parametrize(
     "target",
-    [AtXid(702), after_noon(1), AtLsn(at(2)), AtName("before the release")],
+    [
+        *(AtXid(702), after_noon(1), AtLsn(at(2)), AtName("before the release")),
+        *(Latest(), Immediate()),
+    ],
 )
 def test_without_the_wal_no_target_is_green(tmp_path: Path, target: RecoveryTarget) -> None:
     plan = good_plan(tmp_path, target)
@@ -83,12 +85,63 @@ def test_without_the_wal_no_target_is_green(tmp_path: Path, target: RecoveryTarg
         assert check_of(judgement, "target").status is Status.WARNING
 
 
-@pytest.mark.parametrize("target", [Immediate(), Latest()])
-def test_a_target_that_needs_no_record_is_green_without_the_wal(
-    tmp_path: Path, target: RecoveryTarget
-) -> None:
+@pytest.mark.parametrize("target", [Latest(), Immediate()])
+def test_why_the_wal_was_not_read_is_told(tmp_path: Path, target: RecoveryTarget) -> None:
     plan = good_plan(tmp_path, target)
-    assert judge(plan, NOW, Evidence(surveyed(plan))).light is Light.GREEN
+    judgement = judge(plan, NOW, Evidence(surveyed(plan), why_unread="it was too much"))
+    assert judgement.sentence == (
+        f"target: {target}: it was too much, so replay will show whether it can be"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "light"),
+    [
+        (at(2) - 8, Light.AMBER),  # nothing is known to begin before the commit of 702
+        (at(2), Light.GREEN),
+        (at(2) + 8, Light.GREEN),  # 703 has a record before it ends
+        (at(3) - 0x80, Light.GREEN),
+        (at(3) - 0x7F, Light.AMBER),
+        (at(3) + 0x40, Light.GREEN),  # something else begins where 703 ends
+        (at(4) - 8, Light.AMBER),
+    ],
+)
+def test_a_position_at_which_no_record_begins(tmp_path: Path, target: int, light: Light) -> None:
+    """An inclusive one keeps the next record, too, and that may be a commit."""
+    items = (ended(1), ended(2, begun=0), ended(3), ended(4, begun=0))
+    plan = good_plan(tmp_path, AtLsn(Lsn(target)))
+    judgement = judged(plan, *items)
+    assert judgement.light is light, judgement.sentence
+    if light is Light.AMBER:
+        assert f"no record is known to begin at {Lsn(target)}" in judgement.sentence
+        assert "--exclusive" in check_of(judgement, "target").hint
+    plan = dataclasses.replace(plan, target=AtLsn(Lsn(target), inclusive=False))
+    assert judged(plan, *items).light is Light.GREEN
+
+
+@pytest.mark.parametrize(("epoch", "light"), [(0, Light.GREEN), (1, Light.RED)])
+def test_a_transaction_of_another_epoch(tmp_path: Path, epoch: int, light: Light) -> None:
+    plan = good_plan(tmp_path, AtXid(701))
+    evidence = dataclasses.replace(seen(plan, ended(1)), full_xid=(epoch << 32) + 701)
+    judgement = judge(plan, NOW, evidence)
+    assert judgement.light is light
+    if light is Light.RED:
+        assert "transaction 4294967997 is not in the WAL" in judgement.sentence
+
+
+@pytest.mark.parametrize("target", [Immediate(), Latest()])
+@pytest.mark.parametrize("kind", [Ending.UNWRITTEN, Ending.DAMAGED])
+def test_wal_that_ends_before_the_backup_does(
+    tmp_path: Path, target: RecoveryTarget, kind: Ending
+) -> None:
+    """The files go on, but what is written in them does not."""
+    plan = good_plan(tmp_path, target)
+    told = chronicle_of(Unread(Lsn(START + 0x40), None, kind, "no record was written here"))
+    judgement = judge(plan, NOW, seen(plan, chronicle=told))
+    check = check_of(judgement, "end of backup")
+    assert check.status is Status.FAILURE
+    assert "can be read to 0/200068 alone" in check.evidence
+    assert "no record was written here" in check.evidence
 
 
 def test_a_time_behind_the_last_transaction_is_amber_with_an_alternative(tmp_path: Path) -> None:
@@ -104,7 +157,7 @@ def test_a_time_behind_the_last_transaction_is_amber_with_an_alternative(tmp_pat
 
 def test_no_alternative_lies_before_the_end_of_the_backup(tmp_path: Path) -> None:
     early = ended(1, lsn=Lsn(START + 0x40))
-    judgement = judged(good_plan(tmp_path, after_noon(9)), early)
+    judgement = judged(good_plan(tmp_path, after_noon(9)), early, POINT)
     assert judgement.light is Light.AMBER
     assert judgement.alternative is None
 

@@ -19,7 +19,7 @@ from pitr_tui.recovery.events import (
     Step,
     StepDone,
 )
-from pitr_tui.recovery.journal import Journal
+from pitr_tui.recovery.journal import Journal, read_journal
 
 MEGABYTE = 1 << 20
 HERE = "/srv/recovered"
@@ -86,6 +86,24 @@ def test_runs_that_tell_nothing_are_passed_over(unlike: dict[str, object]) -> No
 def test_containers_are_measured_by_containers() -> None:
     run(1, to="volume:recovered (x)")
     assert measured_rates("volume:other").copy == 50 * MEGABYTE
+
+
+def test_a_journal_is_read_once_and_one_of_a_failed_run_never(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A verdict is given for each typed character."""
+    run(1)
+    run(2, finished=False)
+    read: list[Path] = []
+    monkeypatch.setattr(
+        "pitr_tui.recovery.estimate.read_journal",
+        lambda path: read.append(path) or read_journal(path),  # type: ignore[func-returns-value]
+    )
+    assert measured_rates(HERE) == measured_rates(HERE) != Rates()
+    assert len(read) == 1
+    run(3)
+    measured_rates(HERE)
+    assert len(read) == 2
 
 
 def test_a_damaged_journal_is_passed_over(state_dir: Path) -> None:

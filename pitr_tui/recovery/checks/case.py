@@ -2,42 +2,43 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import NamedTuple
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn
-from pitr_tui.postgres.target import AtLsn, AtName, AtTime, AtXid, Immediate, Latest
-from pitr_tui.postgres.timestamp import from_moment
+from pitr_tui.postgres.target import AtName, AtTime, AtXid
 from pitr_tui.postgres.walname import WalSegment
-from pitr_tui.recovery.checks.chain import Chain, chain_of
+from pitr_tui.recovery.checks.brought import Brought, read_brought
+from pitr_tui.recovery.checks.chain import Chain, Way, chain_of
+from pitr_tui.recovery.checks.stop import Stop, stop_in
 from pitr_tui.recovery.choice import consistent_from
 from pitr_tui.recovery.plan import RecoveryPlan
+from pitr_tui.repositories.backup_marks import own_wal
 from pitr_tui.repositories.wal_story import Surveyed
-from pitr_tui.wal.aim import Aim, restore_points
+from pitr_tui.wal.aim import Aim
 from pitr_tui.wal.chronicle import Chronicle
 from pitr_tui.wal.transactions import Happening
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was seen in the archive: the heads of its segments, its WAL, where to stop in it."""
+    """What was seen in the archive: the heads of its segments, its WAL, where to stop in it.
+
+    Without a chronicle `why_unread` tells why there is none. `full_xid` has all 64 bits of a
+    transaction id that was asked for, of which a server takes the lower half.
+    """
 
     surveyed: Surveyed | None = None
     chronicle: Chronicle | None = None
     aim: Aim | None = None
+    why_unread: str = "the WAL was not read"
+    full_xid: int | None = None
 
 
 NO_EVIDENCE = Evidence()
-
-
-class Stop(NamedTuple):
-    """Where a server with the plan's target stops: a position, and the entries before it."""
-
-    lsn: Lsn
-    cut: int
 
 
 @dataclass(frozen=True)
@@ -49,18 +50,29 @@ class Case:
     evidence: Evidence = NO_EVIDENCE
 
     @cached_property
+    def surveyed(self) -> Surveyed | None:
+        """What was seen of the plan's own archive."""
+        found = self.evidence.surveyed
+        if found is None or str(found.archive.directory) != str(self.plan.archive.directory):
+            return None
+        return found
+
+    @cached_property
     def why_unread(self) -> str:
         """Why nothing can be said from the WAL, or "" when it was read."""
         chronicle, backup = self.evidence.chronicle, self.plan.backup
+        if self.evidence.surveyed is not None and self.surveyed is None:
+            return f"another archive was looked at, {self.evidence.surveyed.archive.directory}"
         if chronicle is None:
-            return "the WAL was not read"
+            return self.evidence.why_unread
         try:
             followed = self.plan.history.timeline
         except PitrError:
             return "the timeline to follow is not known"
         if chronicle.timeline != followed:
             return f"the WAL was read along timeline {chronicle.timeline}, not {followed}"
-        if chronicle.start > backup.label.start_lsn:
+        before = chronicle.start > backup.label.start_lsn
+        if before and not (self.brought and self.brought.covers(self.start, chronicle.start)):
             return f"the WAL was read from {chronicle.start} on alone"
         return ""
 
@@ -77,8 +89,18 @@ class Case:
     @cached_property
     def chain(self) -> Chain:
         """How far they lead. Raises PitrError, and OSError when the backup cannot be read."""
-        surveyed = self.evidence.surveyed
-        return chain_of(self.plan, surveyed.known if surveyed else None, self.held)
+        end = consistent_from(self.plan.backup, self.evidence.chronicle)
+        known = self.surveyed.known if self.surveyed else None
+        return chain_of(Way(self.plan, known, self.held, own_wal(self.plan.backup, end)))
+
+    @cached_property
+    def brought(self) -> Brought | None:
+        """What the backup alone has on the way, where the archive was looked at."""
+        if self.surveyed is None:
+            return None
+        with suppress(PitrError, OSError):  # the check of the way tells of it
+            return read_brought(self.plan.backup, self.plan.history, self.chain.brought)
+        return None
 
     @property
     def start(self) -> Lsn:
@@ -87,7 +109,10 @@ class Case:
     @cached_property
     def consistent_from(self) -> Lsn | None:
         """Where the backup ended, as it tells itself, the archive does, or its WAL."""
-        return consistent_from(self.plan.backup, self.chronicle)
+        found = consistent_from(self.plan.backup, self.chronicle)
+        if found is None and self.brought is not None:
+            return consistent_from(self.plan.backup, self.brought.chronicle)
+        return found
 
     @cached_property
     def stop(self) -> Stop | None:
@@ -96,32 +121,33 @@ class Case:
         It begins at the start of the backup, and takes the first record that fits: `Aim` says
         what is meant, this what is done.
         """
-        chronicle, target = self.chronicle, self.plan.target
-        if chronicle is None:
+        if self.chronicle is None:
             return None
-        match target:
-            case AtTime(time, inclusive):
-                at = from_moment(time)
-                cut = chronicle.cut_at_time(at, inclusive=inclusive, since=self.start)
-                return self._before(chronicle, cut)
-            case AtXid(xid, inclusive):
-                entry = chronicle.entry_of(xid, self.start)
-                if entry is None or int(chronicle.xids[entry]) != xid:
-                    return None  # a server never stops at a subtransaction
-                column = chronicle.ends if inclusive else chronicle.lsns
-                return Stop(Lsn(int(column[entry])), entry + inclusive)
-            case AtLsn(lsn, inclusive):
-                if lsn > self._last_record(chronicle):
-                    return None
-                return Stop(lsn, chronicle.cut_at_lsn(lsn, inclusive=inclusive))
-            case AtName(name):
-                points = restore_points(chronicle, name, self.start)
-                return Stop(points[0].lsn, points[0].index) if points else None
-            case Immediate():
-                end = self.consistent_from
-                return None if end is None else Stop(end, chronicle.cut_at_lsn(end))
-            case Latest():
-                return Stop(chronicle.end, len(chronicle)) if chronicle.finished else None
+        found = stop_in(self.chronicle, self.plan.target, self.start, self.consistent_from)
+        early = self._early_stop
+        if early is not None and (found is None or early < found.lsn):
+            return Stop(early, self.chronicle.cut_at_lsn(early))
+        return found
+
+    @property
+    def _early_stop(self) -> Lsn | None:
+        """Where it stops in what the backup alone has, which is no part of the chronicle."""
+        end = self.consistent_from
+        if self.brought is None or not isinstance(self.plan.target, AtTime | AtXid | AtName):
+            return None
+        found = stop_in(self.brought.chronicle, self.plan.target, self.start, end)
+        return found.lsn if found is not None and (end is None or found.lsn < end) else None
+
+    @property
+    def readable_to(self) -> Lsn | None:
+        """Where the last record ends in the archive, or the backup's own WAL behind it."""
+        chronicle, brought = self.chronicle, self.brought
+        if chronicle is None or not chronicle.finished:
+            return None
+        end = max(chronicle.end, chronicle.ending.lsn if chronicle.ending else Lsn(0))
+        if brought is not None and brought.segments[-1].end > end:
+            end = brought.broken.lsn if brought.broken else brought.segments[-1].end
+        return end
 
     @property
     def end(self) -> Lsn | None:
@@ -134,14 +160,6 @@ class Case:
         """What the server goes through on the way, that no transaction did."""
         if self.chronicle is None or self.end is None:
             return []
-        return [one for one in self.chronicle.happenings if self.start <= one.lsn < self.end]
-
-    @staticmethod
-    def _before(chronicle: Chronicle, cut: int) -> Stop | None:
-        return Stop(Lsn(int(chronicle.lsns[cut])), cut) if cut < len(chronicle) else None
-
-    @staticmethod
-    def _last_record(chronicle: Chronicle) -> Lsn:
-        """The begin of the last record that is known of."""
-        last = int(chronicle.lsns[-1]) if len(chronicle) else 0
-        return Lsn(max(last, *(int(one.lsn) for one in chronicle.happenings[-1:]), 0))
+        brought = self.brought.chronicle.happenings if self.brought else ()
+        every = sorted((*brought, *self.chronicle.happenings), key=lambda one: one.lsn)
+        return [one for one in every if self.start <= one.lsn < self.end]

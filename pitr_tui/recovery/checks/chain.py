@@ -18,7 +18,8 @@ class Chain:
     """Segments from `first` on; `missing` is the first one that is not there, or no good.
 
     `begun` tells that the last of them was never finished. `beyond` counts the files on the
-    way behind `missing`, and `archived` those of all that the archive has.
+    way behind `missing`, and `archived` those of all that the archive has. `brought` are those
+    that the backup alone has.
     """
 
     first: WalSegment
@@ -27,6 +28,7 @@ class Chain:
     begun: bool
     beyond: int
     archived: int
+    brought: tuple[WalSegment, ...]
 
     @property
     def ends_badly(self) -> bool:
@@ -42,70 +44,75 @@ class Chain:
         return self.missing.start
 
 
-def chain_of(
-    plan: RecoveryPlan, known: Holdings | None, held: Mapping[int, WalSegment] | None = None
-) -> Chain:
-    """Follow the plan's timelines. Without a survey a segment counts by its name alone.
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What there is for a plan: files by their names, and what the backup brings along.
 
-    `held` is what `plan.source.held()` gives, where that was asked for already.
-
-    Raises PitrError when the archive cannot be read, OSError when the backup cannot be.
+    `known` tells of the files what is in them, as it was when they were looked at; without it
+    a segment counts by its name.
     """
-    first, held = plan.backup.start_segment, plan.source.held() if held is None else held
-    number = _first_missing(plan, known, held)
-    begun = known is not None and _is_begun(plan, known, number)
-    needed = known.needed(plan.history, number) if known else plan.history.timeline
-    missing = WalSegment(needed, number, first.size)
+
+    plan: RecoveryPlan
+    known: Holdings | None
+    held: Mapping[int, WalSegment]
+    own: frozenset[WalSegment]
+
+    def segment(self, number: int) -> WalSegment:
+        """The one that is needed there."""
+        history, size = self.plan.history, self.plan.backup.segment_size
+        return WalSegment(history.owner(Lsn((number + 1) * size - 1)), number, size)
+
+    def first_missing(self) -> tuple[int, tuple[WalSegment, ...]]:
+        """The first number that neither archive nor backup has whole; what the backup alone has."""
+        number, brought = self.plan.backup.start_segment.number, list[WalSegment]()
+        while True:
+            end = self._run_from(number)
+            needed = self.segment(end)
+            if needed in self.own and not self._is_in_the_way(needed):
+                brought.append(needed)
+                end += 1
+            if end == number:
+                return number, tuple(brought)
+            number = end
+
+    def is_begun(self, number: int) -> bool:
+        """Whether there is a segment that was never finished."""
+        mine = self.known.held.get(self.segment(number).timeline) if self.known else None
+        return mine is not None and number in mine.begun
+
+    def why_not(self, segment: WalSegment) -> str:
+        """Why there is no such segment, as the end of a sentence."""
+        return self.known.why_not(segment) if self.known else f"{segment.name}{_IS_MISSING}"
+
+    def _run_from(self, number: int) -> int:
+        """The end of the run of segments of one timeline that begins with this one."""
+        if self.known is None:
+            return number + (number in self.held)
+        timeline = self.segment(number).timeline
+        mine = self.known.held.get(timeline)
+        end = mine.run_from(number) if mine is not None else number
+        forks = (one for one in self.plan.history.forks if one.parent == timeline)
+        end = min([end, *(self.known.number_at(fork.switch_lsn) for fork in forks)])
+        return next((one for one in range(number, end) if one not in self.held), end)
+
+    def _is_in_the_way(self, segment: WalSegment) -> bool:
+        """Whether the archive, which is asked first, has a file of that name that is no good."""
+        return not self.why_not(segment).endswith(_IS_MISSING)
+
+
+def chain_of(way: Way) -> Chain:
+    """Follow the plan's timelines. Raises PitrError when they are not known."""
+    first, held = way.plan.backup.start_segment, way.held
+    number, brought = way.first_missing()
+    begun, missing = way.is_begun(number), way.segment(number)
+    if begun:
+        missing = missing.next()
     return Chain(
         first=first,
-        missing=missing.next() if begun else missing,
-        why=known.why_not(missing) if known and not begun else f"{missing.name}{_IS_MISSING}",
+        missing=missing,
+        why=f"{missing.name}{_IS_MISSING}" if begun else way.why_not(missing),
         begun=begun,
         beyond=sum(1 for one in held if one > number),
         archived=sum(1 for one in held if one >= first.number),
+        brought=brought,
     )
-
-
-def ends_badly(plan: RecoveryPlan, known: Holdings) -> bool:
-    """Whether the chain ends at a file that does not serve. Raises as `chain_of` does."""
-    number = _first_missing(plan, known, {})
-    missing = WalSegment(known.needed(plan.history, number), number, plan.backup.segment_size)
-    begun = _is_begun(plan, known, number)
-    return not begun and not known.why_not(missing).endswith(_IS_MISSING)
-
-
-def _first_missing(
-    plan: RecoveryPlan, known: Holdings | None, held: Mapping[int, WalSegment]
-) -> int:
-    """The number of the first segment that neither the archive nor the backup has whole."""
-    own = {segment.number for segment in plan.backup.own_wal()} | _in_tar(plan)
-    number = plan.backup.start_segment.number
-    while True:
-        end = _run_from(plan, known, number) if known else number + (number in held)
-        end += end == number and number in own
-        if end == number:
-            return number
-        number = end
-
-
-def _run_from(plan: RecoveryPlan, known: Holdings, number: int) -> int:
-    """The end of the run of segments of one timeline that begins with this one."""
-    timeline = known.needed(plan.history, number)
-    held = known.held.get(timeline)
-    end = held.run_from(number) if held is not None else number
-    forks = (one for one in plan.history.forks if one.parent == timeline)
-    return min([end, *(known.number_at(fork.switch_lsn) for fork in forks)])
-
-
-def _in_tar(plan: RecoveryPlan) -> set[int]:
-    """What a pg_wal.tar has to hold: from the start of the backup to its end."""
-    backup = plan.backup
-    if not any(path.name.startswith("pg_wal.tar") for path in backup.tars()):
-        return set()
-    end = int(backup.stop_lsn or backup.label.start_lsn + 1) - 1
-    return set(range(backup.start_segment.number, end // backup.segment_size + 1))
-
-
-def _is_begun(plan: RecoveryPlan, known: Holdings, number: int) -> bool:
-    held = known.held.get(known.needed(plan.history, number))
-    return held is not None and number in held.begun

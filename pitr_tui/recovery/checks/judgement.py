@@ -12,9 +12,17 @@ from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import AtLsn, AtTime, AtXid, Immediate
 from pitr_tui.postgres.timestamp import moment
-from pitr_tui.recovery.checks import backup, configuration, destination, target, wal
+from pitr_tui.recovery.checks import (
+    around,
+    backup,
+    backup_end,
+    configuration,
+    destination,
+    ruin,
+    target,
+    wal,
+)
 from pitr_tui.recovery.checks.case import NO_EVIDENCE, Case, Evidence
-from pitr_tui.recovery.checks.chain import ends_badly
 from pitr_tui.recovery.checks.delivery import Proof, delivery, prove_delivery
 from pitr_tui.recovery.estimate import Estimate, estimate, measured_rates
 from pitr_tui.recovery.events import CheckDone, Status
@@ -41,11 +49,12 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("settings", configuration.settings),
     ("wal_level", configuration.wal_level),
     ("tablespaces", configuration.tablespaces),
-    ("end of backup", target.end_of_backup),
+    ("end of backup", backup_end.end_of_backup),
     ("target", target.target),
-    ("clock", target.clocks),
-    ("prepared", target.prepared),
-    ("locked", target.locked),
+    ("clock", around.clocks),
+    ("prepared", around.prepared),
+    ("locked", around.locked),
+    ("dropped database", ruin.dropped_databases),
 )
 
 
@@ -89,15 +98,14 @@ def fitted(plan: RecoveryPlan, evidence: Evidence = NO_EVIDENCE) -> RecoveryPlan
         missing = plan.secondary.missing_libraries(names) or ()
         if missing:
             preload[setting] = tuple(name for name in names if name not in missing)
-    surveyed = evidence.surveyed
-    bad_end = surveyed is not None and ends_badly(plan, surveyed.known)
+    bad_end = case.surveyed is not None and case.chain.ends_badly
     return replace(plan, raised=raised, preload=preload, read_ahead=not bad_end)
 
 
 def judge(plan: RecoveryPlan, now: datetime, evidence: Evidence = NO_EVIDENCE) -> Judgement:
     """Check a plan before anything is copied. `now` is our clock.
 
-    Without `evidence` from the WAL what needs it is not proved: no such target is green. The
+    Without `evidence` from the WAL nothing is proved, and no target is green. The
     plan is judged as it is; `fitted` makes it fit first.
     """
     case = Case(plan, now, evidence)

@@ -1,4 +1,4 @@
-"""Checks of the target: behind the backup's end, and where there is something to stop at."""
+"""Check of the target: whether there is something in the WAL to stop at."""
 
 from __future__ import annotations
 
@@ -7,106 +7,23 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.errors import RefusedError
 from pitr_tui.postgres.lsn import Lsn
-from pitr_tui.postgres.moment import for_settings, parse_moment
+from pitr_tui.postgres.moment import for_settings
 from pitr_tui.postgres.target import AtLsn, AtName, AtTime, AtXid, Immediate, Latest
-from pitr_tui.postgres.timestamp import from_moment, moment
+from pitr_tui.postgres.timestamp import moment
 from pitr_tui.recovery.checks.case import Case
+from pitr_tui.recovery.checks.stop import Stop
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.wal.chronicle import Chronicle
 from pitr_tui.wal.transactions import Kind
-from pitr_tui.wording import count_text, duration_text
+from pitr_tui.wording import duration_text
 
 _CLOCK_SLACK = timedelta(minutes=5)
-_LAST_RECORD = 64  # bytes: a backup's end is its last record, and a stop just after that is one
-_TOO_EARLY = "use an older backup, or a later target"
 _LATER_WAL = (
     "stop at the last transaction, or archive the WAL that follows: switch the WAL on the primary "
     "after one more transaction"
 )
-
-
-def end_of_backup(case: Case) -> Iterator[CheckDone]:
-    """A backup is consistent from its end on, and a server refuses to stop before."""
-    end, target = case.consistent_from, case.plan.target
-    if end is None:
-        yield CheckDone(
-            "end of backup",
-            Status.WARNING,
-            "neither manifest, archive nor WAL tell where it ended",
-        )
-        return
-    evidence = f"consistent from {end} on"
-    stop = case.stop
-    at = stop.lsn if stop else target.lsn if isinstance(target, AtLsn) else None
-    if isinstance(target, AtXid) and stop is None:
-        at = _ended_before(case, target)
-    if isinstance(target, AtTime):
-        _require_late_enough(case, target)
-    if at is None or at >= end or isinstance(target, Immediate | Latest):
-        yield CheckDone("end of backup", Status.OK, evidence)
-    elif isinstance(target, AtLsn) and target.inclusive and at > end - _LAST_RECORD:
-        yield CheckDone("end of backup", Status.WARNING, f"{evidence}, and the target is at {at}")
-    else:
-        raise RefusedError(
-            f"the target {_shown(case)} lies before the end of the backup",
-            f"replay would stop at {at}, and the backup is {evidence}",
-            _TOO_EARLY,
-        )
-
-
-def _shown(case: Case) -> str:
-    """What was asked for, without the words that say on which side of it."""
-    target = case.plan.target
-    match target:
-        case AtTime(time):
-            return for_settings(time)
-        case AtXid(xid):
-            return f"transaction {xid}"
-        case AtLsn(lsn):
-            return str(lsn)
-    return str(target)
-
-
-def _ended_before(case: Case, target: AtXid) -> Lsn | None:
-    """Where a transaction ended that no server sees which begins with this backup."""
-    chronicle = case.chronicle
-    entry = chronicle.entry_of(target.xid) if chronicle else None
-    if chronicle is None or entry is None or chronicle.lsns[entry] >= case.start:
-        return None
-    return Lsn(int(chronicle.lsns[entry]))
-
-
-def _require_late_enough(case: Case, target: AtTime) -> None:
-    """Raises RefusedError for a time before the backup began: it has what came later.
-
-    Between its begin and its end the WAL decides.
-    """
-    began, ended = (_time(text) for text in (case.plan.backup.label.start_time, _end_text(case)))
-    chronicle = case.chronicle
-    if began is not None and target.time < began:
-        seen = chronicle is not None and chronicle.start < case.start
-        if not seen or _first_behind(case, target) < case.start:
-            raise RefusedError(
-                f"the target {for_settings(target.time)} lies before the end of the backup",
-                f"the backup began at {for_settings(began)}"
-                + (f" and ended at {for_settings(ended)}" if ended else ""),
-                _TOO_EARLY,
-            )
-
-
-def _end_text(case: Case) -> str:
-    return case.plan.backup.stop_time or ""
-
-
-def _first_behind(case: Case, target: AtTime) -> Lsn:
-    """The first end of a transaction behind a time, wherever the reading began."""
-    chronicle = case.chronicle
-    if chronicle is None:
-        return Lsn(0)
-    cut = chronicle.cut_at_time(from_moment(target.time), inclusive=target.inclusive)
-    return chronicle.boundary(cut)
 
 
 def target(case: Case) -> Iterator[CheckDone]:
@@ -121,16 +38,60 @@ def target(case: Case) -> Iterator[CheckDone]:
     match wanted:
         case Latest() if case.chronicle is not None and not case.chronicle.finished:
             yield _unreached(case, case.chronicle)
+        case Latest() | Immediate() if not _is_proved(case):
+            words = f"{wanted}: {case.why_unread}, so replay will show whether it can be"
+            yield CheckDone("target", Status.WARNING, words)
         case Latest():
             yield CheckDone("target", Status.OK, f"{wanted}{_reach(case)}")
         case Immediate():
             yield CheckDone("target", Status.OK, str(wanted))
+        case AtXid(xid) if case.stop is not None and _is_another(case, case.stop, xid):
+            yield CheckDone(
+                "target",
+                Status.FAILURE,
+                f"transaction {case.evidence.full_xid} is not in the WAL: the one there with the "
+                "same last 32 bits is another",
+                "is the number right?",
+            )
+        case AtLsn(lsn) if case.stop is not None and case.stop.perhaps is not None:
+            yield _unsure(case, lsn, case.stop.perhaps)
         case _ if case.stop is not None:
             yield CheckDone("target", Status.OK, f"{_day_of(case)}replay stops {_where(case)}")
         case _ if case.chronicle is None:
             yield _unseen(case)
         case _:
             yield _unreached(case, case.chronicle)
+
+
+def _is_proved(case: Case) -> bool:
+    """Whether all WAL was read that a recovery to the end of the backup needs, and any other."""
+    end, brought = case.consistent_from, case.brought
+    if case.chronicle is not None:
+        return True
+    if not isinstance(case.plan.target, Immediate) or end is None or brought is None:
+        return False
+    return brought.covers(case.start, end)
+
+
+def _is_another(case: Case, stop: Stop, xid: int) -> bool:
+    """Whether the transaction with these 32 bits is of another epoch than the one asked for."""
+    chronicle, full = case.chronicle, case.evidence.full_xid
+    entry = chronicle.entry_of(xid, case.start) if chronicle else None
+    if chronicle is None or entry is None or full is None:
+        return False
+    return int(chronicle.full_xids[entry]) not in (0, full)
+
+
+def _unsure(case: Case, lsn: Lsn, entry: int) -> CheckDone:
+    """An inclusive position at which no record begins, with the end of a transaction behind."""
+    which = f", the end of {_entry(case.chronicle, entry)}" if case.chronicle else ""
+    return CheckDone(
+        "target",
+        Status.WARNING,
+        f"no record is known to begin at {lsn}: PostgreSQL replays the next one, too, and that "
+        f"may be what is to be lost{which}",
+        "use --exclusive to stop before it, or choose the transaction",
+    )
 
 
 def _day(time: datetime) -> str:
@@ -262,70 +223,3 @@ def _unended(chronicle: Chronicle, xid: int, so_far: str) -> CheckDone:
         return CheckDone("target", Status.FAILURE, words, "is the number right?")
     words = f"transaction {xid} is not in the WAL: {so_far}, and the newest in it is {newest}"
     return CheckDone("target", Status.WARNING, words, _LATER_WAL)
-
-
-def clocks(case: Case) -> Iterator[CheckDone]:
-    """Where the server's clock was put back, a time is met more than once."""
-    chronicle, aim = case.chronicle, case.evidence.aim
-    target = aim.asked if aim is not None else case.plan.target
-    if chronicle is None or not isinstance(target, AtTime):
-        return
-    begun = chronicle.cut_at_lsn(case.start)
-    back = int((chronicle.clock_back >= begun).sum())
-    cut = case.stop.cut if case.stop else len(chronicle)
-    wanted = from_moment(target.time)
-    early = chronicle.times[cut:] <= wanted if target.inclusive else chronicle.times[cut:] < wanted
-    count = int(np.count_nonzero(early & chronicle.committed[cut:]))
-    if count:
-        yield CheckDone(
-            "clock",
-            Status.WARNING,
-            f"the server's clock was put back: replay stops at the first transaction after the "
-            f"target, and {count_text(count, 'commit')} behind it have an earlier time",
-            "choose the transaction, not the time",
-        )
-    elif back:
-        there = f"{count_text(back, 'transaction')} ended before earlier ones by the clock"
-        yield CheckDone("clock", Status.NOTE, f"{there}, none of them around the target")
-    else:
-        yield CheckDone("clock", Status.OK, "it never went back")
-
-
-def locked(case: Case) -> Iterator[CheckDone]:
-    """Up to the target replay takes the locks of the transaction before which it stops, too."""
-    chronicle, stop, target = case.chronicle, case.stop, case.plan.target
-    if chronicle is None or stop is None or not isinstance(target, AtXid) or target.inclusive:
-        return
-    lost = chronicle.first_lost(stop.cut)
-    if lost is not None and chronicle.locks[lost]:
-        yield CheckDone(
-            "locked",
-            Status.NOTE,
-            f"what transaction {chronicle.xids[lost]} drops or alters cannot be read while the "
-            "secondary is paused: replay has taken its locks. It is whole, and can be read once "
-            "it is promoted",
-        )
-
-
-def prepared(case: Case) -> Iterator[CheckDone]:
-    """Prepared transactions stand there with their locks, until somebody ends them."""
-    if case.chronicle is None or case.stop is None:
-        return
-    found = [one for one in case.chronicle.cut_through(case.stop.cut).prepared]
-    if found:
-        names = ", ".join(repr(one.gid) for one in found[:3])
-        yield CheckDone(
-            "prepared",
-            Status.NOTE,
-            f"{count_text(len(found), 'prepared transaction')} will be there, neither committed "
-            f"nor rolled back: {names}",
-            "COMMIT PREPARED or ROLLBACK PREPARED them once the secondary is promoted",
-        )
-
-
-def _time(text: str) -> datetime | None:
-    """A time of the backup's by the primary's clock; None in an unknown zone."""
-    try:
-        return parse_moment(text)
-    except PitrError:
-        return None

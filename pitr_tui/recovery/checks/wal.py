@@ -11,6 +11,7 @@ from pitr_tui.postgres.walname import WalSegment, history_timeline
 from pitr_tui.recovery.checks.case import Case
 from pitr_tui.recovery.checks.chain import Chain
 from pitr_tui.recovery.events import CheckDone, Status
+from pitr_tui.repositories.backup_marks import lies_on
 from pitr_tui.wal.holdings import Holdings
 from pitr_tui.wal.pages import Ending
 from pitr_tui.wal.seam import Unread
@@ -20,11 +21,12 @@ from pitr_tui.wording import count_text
 def timeline(case: Case) -> Iterator[CheckDone]:
     """The branch leads on from the backup; newer ones are not followed."""
     plan, label = case.plan, case.plan.backup.label
-    if not plan.history.contains(label.timeline, label.checkpoint_lsn):
+    if not lies_on(plan.history, plan.backup, case.consistent_from):
+        end = f" to {case.consistent_from}" if case.consistent_from else ""
         raise RefusedError(
             f"timeline {plan.history.timeline} does not contain the backup",
-            f"the backup lies on timeline {label.timeline} at {label.checkpoint_lsn}, and that "
-            "history left it before",
+            f"the backup lies on timeline {label.timeline} from {label.checkpoint_lsn}{end}, and "
+            "that history left it before",
             f"use --timeline {label.timeline}, or a backup that was taken on the other branch",
         )
     named = map(history_timeline, plan.archive.names().histories)
@@ -44,8 +46,7 @@ def timeline(case: Case) -> Iterator[CheckDone]:
 
 def wal(case: Case) -> Iterator[CheckDone]:
     """The archive is the backup's, and its segments lead to the target without a gap."""
-    surveyed = case.evidence.surveyed
-    known = surveyed.known if surveyed else None
+    known = case.surveyed.known if case.surveyed else None
     if known is not None:
         _require_cluster(case, known)
     _require_first(case)
@@ -60,8 +61,8 @@ def wal(case: Case) -> Iterator[CheckDone]:
         )
     if not chain.archived:
         yield _nothing_behind(case)
-        return
-    yield _continuity(case, chain)
+    if chain.archived or _ends_within_backup(case, chain):
+        yield _continuity(case, chain)
     _require_fork_copies(case)
     yield from _unread(case)
     yield from _unusable(case, known)
@@ -109,12 +110,13 @@ def _require_first(case: Case) -> None:
 
 def _continuity(case: Case, chain: Chain) -> CheckDone:
     evidence = f"{count_text(chain.count, 'segment')} from {chain.first.name} on"
-    needed, consistent = _needed(case), case.consistent_from
-    if consistent is not None and consistent > chain.end:
+    needed = _needed(case)
+    if _ends_within_backup(case, chain):
         return CheckDone(
             "no gap",
             Status.FAILURE,
-            f"{evidence}; then {chain.why}, and the backup is consistent from {consistent} on",
+            f"{evidence}; then {chain.why}, and the backup is consistent from "
+            f"{case.consistent_from} on",
             f"look for {chain.missing.name} where the backup was taken from, or use another backup",
         )
     if not chain.beyond and not chain.ends_badly:
@@ -144,6 +146,10 @@ def _continuity(case: Case, chain: Chain) -> CheckDone:
     )
 
 
+def _ends_within_backup(case: Case, chain: Chain) -> bool:
+    return case.consistent_from is not None and case.consistent_from > chain.end
+
+
 def _needed(case: Case) -> Lsn | None:
     """How far the WAL has to lead, where that is known."""
     if isinstance(case.plan.target, Latest):
@@ -155,14 +161,9 @@ def _needed(case: Case) -> Lsn | None:
 
 def _unread(case: Case) -> Iterator[CheckDone]:
     """Records on the way that cannot be read: replay ends there, up to 12 without a word."""
-    chronicle = case.chronicle
-    if chronicle is None:
-        return
     needed = _needed(case)
-    for hole in chronicle.holes:
-        if hole.until is not None and hole.until <= case.start:
-            continue
-        if (needed is not None and hole.lsn >= needed) or _is_brought(case, hole):
+    for hole in _holes(case):
+        if needed is not None and hole.lsn >= needed:
             continue
         yield CheckDone(
             "readable WAL",
@@ -171,7 +172,7 @@ def _unread(case: Case) -> Iterator[CheckDone]:
             "look for another copy of that segment, or stop before it",
         )
         return
-    ending = chronicle.ending
+    ending = case.chronicle.ending if case.chronicle is not None else None
     if ending is not None and ending.kind is Ending.DAMAGED:
         yield CheckDone(
             "readable WAL",
@@ -181,12 +182,33 @@ def _unread(case: Case) -> Iterator[CheckDone]:
         )
 
 
+def _holes(case: Case) -> Iterator[Unread]:
+    """What breaks the way, in the archive's WAL and in what the backup brings along."""
+    chronicle, broken = case.chronicle, case.brought.broken if case.brought else None
+    for hole in chronicle.holes if chronicle is not None else ():
+        passed = hole.until is not None and hole.until <= case.start
+        if not passed and not _is_brought(case, hole):
+            yield hole
+    if broken is not None and (_is_amid(case, broken) or broken.kind is Ending.DAMAGED):
+        yield broken
+
+
+def _is_amid(case: Case, broken: Unread) -> bool:
+    """Whether there is more to be replayed than the backup's own WAL that ends there."""
+    chain, end = case.chain, case.consistent_from
+    return broken.lsn + chain.first.size < chain.end or (end is not None and broken.lsn < end)
+
+
 def _is_brought(case: Case, hole: Unread) -> bool:
-    """Whether the backup brings along what the archive does not have."""
+    """Whether the backup brings along the whole segments that the archive does not have.
+
+    A hole begins with a record that goes on in them, and ends with the first behind them.
+    """
+    if case.brought is None or hole.until is None or hole.kind is not Ending.CUT:
+        return False
     size = case.plan.backup.segment_size
-    own = {segment.number for segment in case.plan.backup.own_wal()}
-    last = int(hole.until or hole.lsn + 1) - 1
-    return all(number in own for number in range(hole.lsn // size, last // size + 1))
+    missing = range(-(-hole.lsn // size), hole.until // size)
+    return bool(missing) and {one.number for one in case.brought.segments}.issuperset(missing)
 
 
 def _unusable(case: Case, known: Holdings | None) -> Iterator[CheckDone]:
