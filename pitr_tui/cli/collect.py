@@ -30,7 +30,7 @@ def collect(parsed: argparse.Namespace, output: Output) -> int:
         raise UsageError("--from is a directory of this machine", "", "leave it out with --docker")
     beside = _beside(parsed)
     with _place(server, parsed.to) as target:
-        source = _source(server, parsed)
+        source = _source(server, parsed, beside)
         if source.current:
             asked = "was asked to finish its segment" if source.switched else "is alive"
             output.say(f"{source.description} {asked}; it goes on with {source.current.name}")
@@ -66,13 +66,19 @@ def _beside(parsed: argparse.Namespace) -> Beside | None:
     return Beside(parsed.beside)
 
 
-def _source(server: ContainerServer | None, parsed: argparse.Namespace) -> WalSource:
+def _source(
+    server: ContainerServer | None, parsed: argparse.Namespace, beside: Beside | None
+) -> WalSource:
+    """Where the WAL lies. Looks at the archive beside it before a live primary is asked for more."""
     if server:
         return wal_of_container(server)
     if parsed.source:
         return wal_of_directory(parsed.source)
     primary = primary_of(parsed)
-    data = primary.facts().data_directory
+    facts = primary.facts()
+    if beside is not None:
+        beside.require_cluster(facts.system_identifier)
+    data = facts.data_directory
     if data is None or not data.exists():
         raise RefusedError(
             "the primary's data directory is not on this machine",

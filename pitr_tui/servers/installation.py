@@ -40,7 +40,8 @@ class Installation:
                 [program, "--version"], capture_output=True, text=True, timeout=30, check=True
             ).stdout
         except (OSError, subprocess.SubprocessError) as error:
-            detail = getattr(error, "stderr", None) or str(error)
+            words = error.strerror if isinstance(error, OSError) else None
+            detail = getattr(error, "stderr", None) or words or str(error)
             raise PitrError(
                 f"there is no usable PostgreSQL in {bindir}",
                 detail.strip(),

@@ -113,6 +113,8 @@ async def test_the_tutorial(project: Project, session: Session) -> None:
 
         await see(pilot, "● AMBER")
         await pilot.press("s")
+        await see(pilot, "Finish the primary's segment?")
+        await pilot.press("right", "enter")
         await see(pilot, "● GREEN")
         await idle(pilot)
         assert session.plan is not None
