@@ -69,7 +69,7 @@ def _beside(parsed: argparse.Namespace) -> Beside | None:
 def _source(
     server: ContainerServer | None, parsed: argparse.Namespace, beside: Beside | None
 ) -> WalSource:
-    """Where the WAL lies. Looks at the archive beside it before a live primary is asked for more."""
+    """Where the WAL lies. Looks at the archive beside it before a live primary is asked."""
     if server:
         return wal_of_container(server)
     if parsed.source:
