@@ -32,7 +32,14 @@ class PitrApp(App[int]):
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+q", "quit", "Quit", id="quit", tooltip="leave; asks while a job is running"),
+        Binding(
+            "ctrl+q",
+            "quit",
+            "Quit",
+            id="quit",
+            priority=True,  # so that it holds in dialogs, too
+            tooltip="leave; asks while a job is running",
+        ),
         Binding(
             "ctrl+t",
             "toggle_theme",
@@ -55,6 +62,7 @@ class PitrApp(App[int]):
         super().__init__()
         self.session = session
         self._leaving = False
+        self._asking = False  # whether to stop what is running
 
     def get_default_screen(self) -> Screen[None]:
         return WizardScreen(self.session)
@@ -92,7 +100,7 @@ class PitrApp(App[int]):
         """Leave; while a job is running ask first, because it will be stopped."""
         from pitr_tui.tui.screens.dialogs import ConfirmDialog
 
-        if self._leaving or isinstance(self.screen, ConfirmDialog):
+        if self._leaving or self._asking:
             return
         at_work = self.wizard.at_work
         if not at_work:
@@ -100,9 +108,11 @@ class PitrApp(App[int]):
             return
 
         def decided(sure: bool | None) -> None:
+            self._asking = False
             if sure:
                 self._leave()
 
+        self._asking = True
         self.push_screen(
             ConfirmDialog(
                 "Stop and quit?",

@@ -45,10 +45,11 @@ class WizardStep(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment worth stopping at that somebody has written down."""
+    """A moment that somebody has written down; with a `name`, a restore point that was set."""
 
     time: datetime
     what: str
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +64,9 @@ class Story:
 class WalStory:
     """What was read of the WAL, and for what: `asked` is compared when one comes back.
 
-    `branch` is the timeline to follow, None for the newest; `read_from` a backup that the
-    person wants the reading to begin with, None for the one that is chosen by itself.
+    `branch` is the timeline to follow, None for the main one; `read_from` a backup that the
+    person wants the reading to begin with, None for the one that is chosen by itself. `reads`
+    says that a job is at it: a chronicle that is not finished stays so when none is.
     """
 
     surveyed: Surveyed | None = None
@@ -72,12 +74,14 @@ class WalStory:
     branch: TimelineId | None = None
     read_from: Backup | None = None
     asked: object = None
+    reads: bool = False
     forgotten: int = 0
 
     def forget(self) -> None:
         """Another archive, or other backups: nothing of it holds any more."""
         self.forgotten += 1
         self.surveyed = self.chronicle = self.branch = self.read_from = self.asked = None
+        self.reads = False
 
 
 @dataclass(slots=True)

@@ -39,13 +39,11 @@ def other_side(wanted: Wanted | None) -> Wanted | None:
 
 def wanted_of(one: Pick) -> Wanted:
     """What a row worth a look stands for."""
+    if one.point:
+        return AtName(one.point)
     if one.noted is not None:
         return AtTime(one.noted)
-    if one.mark is None:
-        return Latest()
-    if one.first:
-        return AtName(one.mark.name)
-    return AtEnd(one.mark.lsn)
+    return AtEnd(one.mark.lsn) if one.mark is not None else Latest()
 
 
 def wanted_at_cut(story: Chronicle, cut: int) -> Wanted:

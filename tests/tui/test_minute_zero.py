@@ -97,7 +97,7 @@ async def test_a_mark_is_asked_for_with_its_sql_and_then_a_noted_moment(
         assert NAME in screen_text(pilot.app)
     assert len(acts.done) == 4
     (moment,) = session.marks
-    assert moment == Moment(NOW + timedelta(microseconds=250_000), moment.what)
+    assert moment == Moment(NOW + timedelta(microseconds=250_000), moment.what, NAME)
     assert NAME in moment.what
 
 

@@ -1,5 +1,6 @@
 """The list of moments, the filter over it and the lines below it: pure, without a screen."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -9,6 +10,7 @@ import pytest
 from pitr_tui.errors import UsageError
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import AtLsn, AtName, AtTime, AtXid, Latest
+from pitr_tui.tui.session import Moment
 from pitr_tui.tui.wanted import AtEnd, aim_of, other_side, wanted_at_cut, wanted_of
 from pitr_tui.tui.widgets.cut_panel import cut_rows
 from pitr_tui.tui.widgets.moment_rows import Clock, EntryRows, PickRows, picks
@@ -34,7 +36,7 @@ def found(what: str) -> list[int]:
 
 def test_the_worst_is_on_top_below_what_was_noted() -> None:
     told = stories.accident()
-    rows = PickRows(picks(told, [(NOTED, "here")]), CLOCK)
+    rows = PickRows(picks(told, [Moment(NOTED, "here")]), CLOCK)
     shown = [text(rows.row(number, 80)) for number in range(len(rows))]
     assert [line[:2] for line in shown] == ["● ", "▼ ", "▼ ", "◇ ", "■ "]
     assert "18:22:59.617" in shown[1]
@@ -48,6 +50,28 @@ def test_restore_points_of_our_own_are_not_on_top() -> None:
     names = [one.mark.name for one in picks(told, []) if one.mark and one.mark.name]
     assert names == ["before_release", "pitr_switch_1"]
     assert picks(told, [])[-1].mark is not None
+
+
+def test_a_mark_that_was_set_here_is_one_restore_point_and_never_on_top() -> None:
+    set_here = Moment(NOTED, "restore point 'incident_1', set here", "incident_1")
+    told = stories.accident()
+    for story, row in ((told, 2), (stories.with_point(told, 240, "incident_1"), 2), (None, 0)):
+        rows = picks(story, [set_here])
+        assert [one.words for one in rows].count(set_here.what) == 1
+        assert wanted_of(rows[row]) == AtName("incident_1")
+        assert rows[row].sign == rows[row + 1].sign or story is None
+        assert not rows[row].to_recover_to
+        assert rows[0].to_recover_to == (story is not None)
+
+
+def test_what_was_not_read_to_its_end_denies_nothing() -> None:
+    told = stories.story([stories.order(0)], finished=False)
+    for cut in (0, 1):
+        shown = "\n".join(row.plain for row in cut_rows(told, cut, CLOCK))
+        assert "so far" in shown
+        assert "nothing that is in the archive" not in shown
+    nothing = replace(stories.nothing(), finished=False)
+    assert "was read so far" in cut_rows(nothing, 0, CLOCK)[0].plain
 
 
 def test_without_any_wal_there_is_the_end() -> None:
@@ -97,7 +121,7 @@ def test_the_filter_takes_times_and_xids() -> None:
 
 def test_the_filter_works_on_what_is_worth_a_look_too() -> None:
     told = stories.accident()
-    rows = picks(told, [(NOTED, "the clock")])
+    rows = picks(told, [Moment(NOTED, "the clock")])
     for what, count in (("restore", 1), ("orders", 1), (">60,000", 0), ("18:20..", 2), ("", 5)):
         wanted = read_filter(what, UTC, NOTED)
         assert len(wanted.picks(rows, told)) == count, what
@@ -106,7 +130,7 @@ def test_the_filter_works_on_what_is_worth_a_look_too() -> None:
 
 def test_what_a_row_stands_for() -> None:
     told = stories.accident()
-    noted, drop, delete, point, end = picks(told, [(NOTED, "here")])
+    noted, drop, delete, point, end = picks(told, [Moment(NOTED, "here")])
     assert wanted_of(noted) == AtTime(NOTED)
     assert wanted_of(drop) == AtEnd(Lsn(int(told.lsns[DROP])))
     assert wanted_of(delete) == AtEnd(Lsn(int(told.lsns[DELETE])))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import SimpleNamespace
@@ -21,7 +22,9 @@ from pitr_tui.repositories.wal_story import Surveyed
 from pitr_tui.tui.app import PitrApp
 from pitr_tui.tui.bridge import Emit
 from pitr_tui.tui.screens import reading
-from pitr_tui.tui.session import Session, WizardStep
+from pitr_tui.tui.screens.dialogs import ConfirmDialog
+from pitr_tui.tui.screens.zones import Zone
+from pitr_tui.tui.session import Moment, Session, WizardStep
 from pitr_tui.tui.widgets.moments import MomentList
 from pitr_tui.tui.widgets.timeline import TimelineView
 from pitr_tui.tui.widgets.virtual_list import Cell, VirtualList
@@ -31,7 +34,8 @@ from tests.tui.conftest import Golden, Snap
 from tests.tui.first_scenes import chosen, unnoted
 from tests.tui.pictures import THEMES
 from tests.tui.scenes import LARGE, SMALL, opened, paste, screen_text, settled, until
-from tests.tui.world import NOTED, MadePrimary, World
+from tests.tui.world import NOTED, NOW, MadePrimary, World, segment
+from tests.unit.made import write_files
 
 DROP = 932  # the xid
 
@@ -75,6 +79,31 @@ async def test_the_worst_is_chosen_until_somebody_chooses() -> None:
         }.items():
             await pilot.press(key)
             assert session.target == target, key
+
+
+def marked(world: World) -> Session:
+    """The same where a mark was set after the accident."""
+    session = unnoted(world)
+    session.marks.append(Moment(NOW, "restore point 'incident_1', set here", "incident_1"))
+    return session
+
+
+async def test_a_mark_that_was_set_after_the_accident_is_not_what_one_recovers_to() -> None:
+    async with at_target(marked) as pilot:
+        session = session_of(pilot)
+        assert session.aim is not None
+        assert session.aim.cut == 232
+        assert "just before xid 932" in screen_text(pilot.app)
+        await pilot.press("down", "down")
+        assert session.target == AtName("incident_1")
+        assert "stop at 'incident_1'" in screen_text(pilot.app)
+
+
+async def test_a_key_that_can_do_nothing_says_why() -> None:
+    async with at_target() as pilot:
+        with patch("pitr_tui.tui.screens.target.my_zone", lambda now: Zone(UTC, "UTC", "mine")):
+            await pilot.press("z")
+            await until(pilot, lambda: "no other zone than UTC" in screen_text(pilot.app))
 
 
 async def test_a_noted_moment_comes_first_and_becomes_a_transaction() -> None:
@@ -138,11 +167,15 @@ async def test_what_makes_no_sense_changes_nothing_and_leads_nowhere() -> None:
     async with at_target() as pilot:
         session = session_of(pilot)
         before = session.aim
+        assert "● reachable" in screen_text(pilot.app)
         await pilot.press("t", *"tomorrow", "enter")
         assert session.aim == before
+        assert "● reachable" not in screen_text(pilot.app)
+        assert "● not what is typed" in screen_text(pilot.app)
         assert WizardStep.TARGET not in session.passed
         await pilot.press("escape")
         assert "tomorrow" not in screen_text(pilot.app)
+        assert "● reachable" in screen_text(pilot.app)
         await pilot.press("enter")
         assert WizardStep.TARGET in session.passed
 
@@ -165,6 +198,36 @@ async def test_a_person_may_choose_another_backup_and_leave_it_again() -> None:
         assert session.own_backup is None
 
 
+@pytest.mark.parametrize("brought", [False, True])
+async def test_what_one_step_cannot_use_the_next_one_does_not_choose(
+    tmp_path: Path, brought: bool
+) -> None:
+    """The archive has not the first segment of the newest backup, which may bring its own."""
+    world = World(tmp_path)
+    world.make()
+    first = world.place / "archive" / segment(9).name
+    if brought:
+        write_files(world.place / "backups/2026-11-22/pg_wal", {first.name: first.read_bytes()})
+    first.unlink()
+    with world.opened(MadePrimary):
+        app = PitrApp(unnoted(world))
+        async with app.run_test(size=LARGE) as pilot:
+            await opened(pilot)
+            await app.wizard.show("backups")
+            await settled(pilot)
+            usable, name = (2, "2026-11-22") if brought else (1, "2026-11-20")
+            assert f"{usable} of 3 backups usable" in screen_text(app)
+            app.wizard.panes["backups"].query_one("#backups").focus()
+            await pilot.press("enter")
+            await settled(pilot)
+            await pilot.press("t")
+            await paste(pilot, "latest")
+            shown = screen_text(app)
+            assert app.session.backup is not None
+            assert app.session.backup.name == name
+            assert "your choice" not in shown
+
+
 async def test_the_plan_follows_and_is_forgotten_when_the_cut_moves() -> None:
     async with at_target() as pilot:
         session = session_of(pilot)
@@ -178,6 +241,33 @@ async def test_the_plan_follows_and_is_forgotten_when_the_cut_moves() -> None:
         await pilot.press("down")
         assert session.plan is None
         assert WizardStep.PLAN not in session.passed
+
+
+async def test_the_primary_is_asked_to_switch_by_its_very_statements() -> None:
+    async with at_target() as pilot:
+        session = session_of(pilot)
+        await pilot.press("t")
+        await paste(pilot, "18:24:10")
+        await pilot.press("enter")
+        await until(pilot, lambda: "● AMBER" in screen_text(pilot.app))
+        body = pilot.app.screen.query_one("#pane-plan .step-body")
+        for answer, times in {"escape": 0, "right enter": 1}.items():
+            proved: list[object] = []
+            record = proved.append
+            await pilot.press("pagedown")
+            await until(pilot, lambda: body.scroll_y > 0)
+            with patch(
+                "pitr_tui.tui.screens.plan.prove", lambda session, _, to=record: to(session)
+            ):
+                await pilot.press("s")
+                await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))
+                await pilot.pause()
+                assert "SELECT pg_switch_wal();" in screen_text(pilot.app)
+                await pilot.press(*answer.split())
+                await settled(pilot)
+            assert len(proved) == times
+            assert (body.scroll_y == 0) == bool(proved)
+        assert session.plan is not None
 
 
 async def test_stop_there_is_one_key() -> None:
@@ -231,6 +321,8 @@ async def test_nobody_waits_for_the_reading(snap: Snap, golden: Golden) -> None:
             await pilot.press("escape")
             await settled(pilot)
             assert "cancelled" in screen_text(pilot.app)
+            assert not session.story_of_wal.reads
+            assert "so far" in screen_text(pilot.app)
             assert len(session.story_of_wal.chronicle or ()) < 244
             await pilot.press("f5")
             go_on.set()

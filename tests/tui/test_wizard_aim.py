@@ -26,8 +26,10 @@ from pitr_tui.recovery.state import RunView
 from pitr_tui.repositories.backups import Backup, BackupFormat
 from pitr_tui.tui import way
 from pitr_tui.tui.screens import aim
+from pitr_tui.tui.screens.decision import Ground, Sure, decide
 from pitr_tui.tui.screens.zones import Zone, choices, server_zone
 from pitr_tui.tui.session import Session, WizardStep
+from pitr_tui.wal.aim import aim_at
 from tests.tui import stories
 
 NOW = datetime(2026, 11, 22, 15, 0, tzinfo=UTC)
@@ -177,6 +179,15 @@ def test_a_backup_whose_zone_nobody_knows_is_not_judged_by_time() -> None:
     vague = replace(OLD, stop_time="2026-11-22 10:00:05 CEST")
     assert aim.ended_at(vague) is None
     assert aim.reaches(vague, AtTime(datetime(2020, 1, 1, tzinfo=UTC)))
+
+
+def test_only_while_a_job_reads_more_can_be_found() -> None:
+    told, later = stories.accident(finished=False, seconds=600), AtTime(NOW + timedelta(days=1))
+    ground = Ground(None, told, None, OLD, [OLD], reads=True)
+    assert decide(ground, lambda since: aim_at(told, later, since)).sure is Sure.OPEN
+    left = decide(replace(ground, reads=False), lambda since: aim_at(told, later, since))
+    assert left.sure is Sure.UNPROVEN
+    assert left.words == f"only read up to {told.end}: F5 reads on"
 
 
 def test_an_untrusted_zone_of_the_server_falls_back_to_utc_and_says_so() -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from textual.content import Content
 from textual.widgets import Footer, OptionList, Static
 
 from pitr_tui.errors import PitrError
@@ -16,7 +17,7 @@ from pitr_tui.tui.app import DARK, LIGHT, PitrApp
 from pitr_tui.tui.reach import Reach
 from pitr_tui.tui.screens import connect, connect_found
 from pitr_tui.tui.screens.connect_found import Behind
-from pitr_tui.tui.screens.dialogs import ConfirmDialog, CrashDialog, HelpDialog
+from pitr_tui.tui.screens.dialogs import ConfirmDialog, CrashDialog, HelpDialog, TextDialog
 from pitr_tui.tui.screens.wizard import NAMES, Stepper
 from pitr_tui.tui.session import Session, Story
 from pitr_tui.tui.widgets.problem import Problem
@@ -313,6 +314,16 @@ async def test_a_container_that_was_named_and_is_not_there_is_told() -> None:
         app = await opened(pilot)
         await until(pilot, lambda: app.wizard.query_one(Problem).display)
         assert "there is no PostgreSQL container 'shop'" in screen_text(app)
+
+
+async def test_quitting_works_over_a_dialog_too() -> None:
+    for dialog in (ConfirmDialog("Throw it away?", "Really.", "Yes"), TextDialog("A", Content())):
+        app = PitrApp(Session(clock=clock))
+        async with app.run_test(size=SMALL) as pilot:
+            await opened(pilot)
+            await app.push_screen(dialog)
+            await pilot.press("ctrl+q")
+        assert app.return_value == 0
 
 
 async def test_quitting_with_nothing_at_work_asks_nothing() -> None:

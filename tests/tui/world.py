@@ -269,7 +269,11 @@ class World:
         found = list_backups(self.place / "backups", archive)
         with IndexCache(self.place / "cache") as cache:
             seen = survey_archive(archive, found, Means(cache, processes=1))
-        return replace(seen, backups=self.read_catalogue(BACKUPS, ARCHIVE).found)
+        known, place = self.read_catalogue(BACKUPS, ARCHIVE).found, session.backup_directory
+        if isinstance(place, EngineLocation):
+            path = containers.path_in(place)
+            known = tuple(replace(one, path=path / one.path.name) for one in known)
+        return replace(seen, backups=known)
 
     def read(self, surveyed: Surveyed, *_: object) -> Chronicle:
         """What the WAL would have told, had it any."""

@@ -15,6 +15,7 @@ from textual.timer import Timer
 from textual.widgets import DataTable, Input, Static
 
 from pitr_tui.errors import PitrError
+from pitr_tui.postgres.quote import one_line
 from pitr_tui.recovery.events import Progress
 from pitr_tui.repositories.archive import ArchiveListing
 from pitr_tui.repositories.backups import Backup, BrokenBackup
@@ -76,6 +77,7 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
         super().__init__(session)
         self._catalogue: Catalogue | None = None
         self._surveyed: Surveyed | None = None
+        self._doubts: dict[str, str] = {}  # by what was seen in the archive's segments
         self._pause: Timer | None = None
         self._proposed = ""
         self._verified: dict[str, str] = {}  # what was verified of a backup taken here
@@ -152,7 +154,8 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
         self.show_problem(error)
 
     def _take(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+        self._catalogue, self._surveyed, self._doubts = catalogue, None, {}
+        self.show_problem(None)
         chosen = self.session.backup
         table = self._table()
         table.clear()
@@ -160,8 +163,7 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             table.add_row(*row_of(one, self._doubt(one)), key=str(one.path))
         paths = [one.path for one in catalogue.found]
         if chosen is None or chosen.path not in paths:
-            good = [one for one in catalogue.usable if not self._doubt(one)]
-            self._choose(good[-1] if good else None)
+            self._choose(self._newest)
         elif isinstance(now := catalogue.found[paths.index(chosen.path)], Backup):
             self.session.backup = now
         else:
@@ -177,15 +179,15 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
     def _survey(self) -> None:
         """Look into the archive's segments, which takes longer than their names."""
         listing, session = self._listing, self.session
-        self._surveyed = None
         self.query_one(TimelineView).display = listing is not None and bool(listing.segments)
         if not self.query_one(TimelineView).display:
             return
 
-        def look(emit: Emit[Progress], cancel: threading.Event) -> Surveyed:
+        def look(emit: Emit[Progress], cancel: threading.Event) -> tuple[Surveyed, dict[str, str]]:
             from pitr_tui.tui.screens import reading  # it loads numpy
 
-            return reading.survey(session, cancel)
+            surveyed = reading.survey(session, cancel)
+            return surveyed, reading.doubts(surveyed)
 
         self.run_job(
             look,
@@ -195,9 +197,17 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             awaited=False,
         )
 
-    def _take_survey(self, surveyed: Surveyed) -> None:
-        self._surveyed = surveyed
+    def _take_survey(self, found: tuple[Surveyed, dict[str, str]]) -> None:
+        """What lies in the segments, and in the backups themselves, may tell otherwise."""
+        self._surveyed, self._doubts = found
+        catalogue, chosen, table = self._catalogue, self.session.backup, self._table()
+        for one in catalogue.found if catalogue is not None else ():
+            table.update_cell(str(one.path), "state", row_of(one, self._doubt(one))[-1])
+        if (chosen is None or self._doubt(chosen)) and (newest := self._newest) is not None:
+            self._choose(newest)
+            table.move_cursor(row=table.get_row_index(str(newest.path)), animate=False)
         self._show_about()
+        self.changed()
 
     def _cannot_survey(self, error: PitrError) -> None:
         self.query_one(TimelineView).display = False
@@ -219,7 +229,9 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             return ""
         one = self._highlighted()
         if isinstance(one, Backup) and not self._doubt(one):
-            return f"start from {one.name} and choose the target"
+            if one == self._newest:
+                return "choose the target; start from the newest backup before it"
+            return f"start from {one_line(one.name)} and choose the target"
         return "choose another backup: this one cannot be used"
 
     def proceed(self) -> None:
@@ -341,10 +353,18 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
         return self._catalogue.listing if self._catalogue is not None else None
 
     def _doubt(self, one: Backup | BrokenBackup) -> str:
-        listing = self._listing
-        facts = self.session.facts
+        if isinstance(one, BrokenBackup):
+            return ""
+        facts, seen = self.session.facts, self._doubts.get(str(one.path))
         system = facts.system_identifier if facts is not None else None
-        return doubt_about(one, listing, system) if isinstance(one, Backup) else ""
+        doubt = doubt_about(one, self._listing if seen is None else None, system)
+        return doubt or seen or ""
+
+    @property
+    def _newest(self) -> Backup | None:
+        """The newest backup that can be used."""
+        usable = self._catalogue.usable if self._catalogue is not None else ()
+        return next((one for one in reversed(usable) if not self._doubt(one)), None)
 
     def _show_about(self) -> None:
         catalogue = self._catalogue

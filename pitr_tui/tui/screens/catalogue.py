@@ -47,7 +47,10 @@ def open_catalogue(reach: Reach, directory: Place, archive: Place | None) -> Cat
 
 
 def doubt_about(backup: Backup, listing: ArchiveListing | None, system: int | None) -> str:
-    """Why a readable backup cannot be the start of this recovery, or nothing."""
+    """Why a readable backup cannot be the start of this recovery, or nothing.
+
+    That is what the names in the archive tell; `reading.doubts` knows better, a little later.
+    """
     if system is not None and backup.system_identifier != system:
         return f"of another cluster (system identifier {backup.system_identifier})"
     if listing is not None and listing.last_reachable(backup.start_segment) is None:

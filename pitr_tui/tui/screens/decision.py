@@ -42,13 +42,17 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What is known when one decides. `own` is the backup that the person insists on."""
+    """What is known when one decides.
+
+    `own` is the backup that the person insists on; `reads` says that more is being read.
+    """
 
     surveyed: Surveyed | None
     chronicle: Chronicle | None
     timeline: TimelineId | None
     own: Backup | None
     usable: Sequence[Backup] = ()  # where the archive could not be looked at
+    reads: bool = False
 
     @property
     def followed(self) -> TimelineId | None:
@@ -102,10 +106,12 @@ def _sure(ground: Ground, aim: Aim, backup: Backup | None, against: str) -> tupl
             return Sure.UNPROVEN, f"the WAL at {holes[0]}, on the way there, could not be read"
     if aim.reached:
         return Sure.REACHED, "reachable"
+    if ground.reads and (story is None or not story.finished):
+        return Sure.OPEN, "the WAL is still being read"
     if story is None:
         return Sure.UNPROVEN, "not proven: the WAL was not read"
     if not story.finished:
-        return Sure.OPEN, "the WAL is still being read"
+        return Sure.UNPROVEN, f"only read up to {story.end}: F5 reads on"
     if aim.short_by is not None:
         behind = duration_text(aim.short_by.total_seconds())
         return Sure.UNPROVEN, f"not reached: the last transaction is {behind} before it"
@@ -130,7 +136,8 @@ def ground_of(session: Session, usable: Sequence[Backup] = ()) -> Ground:
     story, known = session.story_of_wal, list(usable)
     if not known and session.backup is not None:
         known = [session.backup]
-    return Ground(story.surveyed, story.chronicle, story.branch, session.own_backup, known)
+    own = session.own_backup
+    return Ground(story.surveyed, story.chronicle, story.branch, own, known, story.reads)
 
 
 def aimed_again(session: Session) -> None:

@@ -15,10 +15,12 @@ from textual.widgets import Input, Static
 
 from pitr_tui.containers.container import PostgresContainer
 from pitr_tui.errors import PitrError
+from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.recovery import minute_zero
 from pitr_tui.recovery.collect import Collected
 from pitr_tui.recovery.events import Progress, Status
 from pitr_tui.recovery.minute_zero import Mark, MarkOrder
+from pitr_tui.recovery.switching import switch_statements
 from pitr_tui.servers.primary import Primary
 from pitr_tui.tui import way
 from pitr_tui.tui.bridge import Emit
@@ -141,7 +143,8 @@ class MinuteZero(StepPane):
 
     def _take_mark(self, primary: Primary, order: MarkOrder, mark: Mark) -> None:
         self._mark, self._marked = mark, order.facts.system_identifier
-        self.session.marks.append(Moment(mark.time, f"restore point {mark.name}, set here"))
+        words = f"restore point {mark.name!r}, set here"
+        self.session.marks.append(Moment(mark.time, words, mark.name))
         where = order.facts.version.wal_directory
         if order.not_archived:
             words = f"{order.not_archived}: the WAL stays in {where} only"
@@ -228,6 +231,16 @@ class MinuteZero(StepPane):
             self.app.push_screen(dialog, decided)
 
         self.run_job(lambda emit, cancel: collecting.question(session, place), on_done=ask)
+
+
+def switch_text(version: PostgresVersion) -> str:
+    """The same before the primary's segment is finished, so that what is in it can be read."""
+    return (
+        "This is run on the primary, with eight new hex digits in place of …:\n\n  "
+        + ";\n  ".join(switch_statements(version, "pitr_switch_…"))
+        + ";\n\nIt writes to the WAL alone. No data and no setting is changed. Then pitr waits "
+        "until the segment is in the archive, reads it and looks again."
+    )
 
 
 def mark_text(order: MarkOrder) -> str:

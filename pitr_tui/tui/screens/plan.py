@@ -31,6 +31,7 @@ from pitr_tui.tui.screens.checked import (
 )
 from pitr_tui.tui.screens.decision import aimed_again
 from pitr_tui.tui.screens.dialogs import ConfirmDialog, TextDialog
+from pitr_tui.tui.screens.minute_zero import switch_text
 from pitr_tui.tui.screens.receiving import is_received
 from pitr_tui.tui.screens.step import StepPane
 from pitr_tui.tui.screens.wal_pane import WalPane
@@ -83,8 +84,9 @@ The secondary cannot harm anybody: archive_mode is off, no primary_conninfo, no 
 replication workers, its own socket, no network for a container, and a TCP port only if you
 name one (on 127.0.0.1).
 
-"s" finishes the segment that the primary is writing, waits for it in the archive and looks
-again: do that when the target is younger than the last archived segment.
+"s" finishes the segment that the primary is writing (it asks first, with the statements),
+waits for it in the archive and looks again: do that when the target is younger than the
+last archived segment.
 
 "d" shows the plan: every file that will be written, with its text, and every command. What
 it shows is what the run does. From version 12 on the settings go into
@@ -183,11 +185,16 @@ Without the screen: pitr restore … --dry-run
 
     def action_look(self) -> None:
         """Look at the archive, make the plan anew and check it."""
+        self._to_verdict()
         if way.run_is_going(self.session):
             self._show_verdict()
         else:
             self._checked = None
             self.read_wal()
+
+    def _to_verdict(self) -> None:
+        """It is what changes, and may be out of sight."""
+        self.query_one(".step-body").scroll_home(animate=False)
 
     def _check(self) -> None:
         """Make the plan anew and check it, by what was seen in the archive last."""
@@ -314,15 +321,23 @@ Without the screen: pitr restore … --dry-run
         return filled and self._archiving_primary() is not None
 
     def action_switch(self) -> None:
-        """Bring what the primary has written last into the archive, read it, and check again."""
+        """Ask; then bring what the primary wrote last into the archive, read it, check again."""
         session = self.session
-        if self._archiving_primary() is None or self.at_work:
+        if self._archiving_primary() is None or self.at_work or session.facts is None:
             return
-        self.run_job(
-            lambda emit, cancel: prove(session, cancel),
-            on_done=lambda _: self.read_wal(),
-            busy="finishing a segment and waiting for it in the archive",
-        )
+
+        def decided(sure: bool | None) -> None:
+            if sure:
+                self._to_verdict()
+                self.run_job(
+                    lambda emit, cancel: prove(session, cancel),
+                    on_done=lambda _: self.read_wal(),
+                    busy="finishing a segment and waiting for it in the archive",
+                )
+
+        text = switch_text(session.facts.version)
+        dialog = ConfirmDialog("Finish the primary's segment?", text, "Finish it")
+        self.app.push_screen(dialog, decided)
 
     def wal_known(self) -> None:
         """More was read: what was asked for may be there now."""
@@ -338,6 +353,7 @@ Without the screen: pitr restore … --dry-run
         session, alternative = self.session, self._alternative
         if alternative is not None and not way.run_is_going(session):
             session.aim, session.target = alternative, alternative.target
+            self._to_verdict()
             self._check()
 
     @property

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from pitr_tui.errors import CancelledError, PitrError
 from pitr_tui.postgres.lsn import TimelineId
+from pitr_tui.postgres.target import Immediate
 from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE
+from pitr_tui.recovery.choice import candidates
 from pitr_tui.recovery.events import Progress
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, list_backups
@@ -25,6 +27,7 @@ from pitr_tui.repositories.wal_story import (
 )
 from pitr_tui.repositories.window_ends import with_ends
 from pitr_tui.tui.bridge import Emit
+from pitr_tui.wal.aim import Aim
 from pitr_tui.wal.chronicle import Chronicle
 
 if TYPE_CHECKING:
@@ -61,6 +64,12 @@ def survey(session: Session, cancel: threading.Event) -> Surveyed:
     with _means(cancel) as means:
         surveyed = survey_archive(archive, backups, means)
         return replace(surveyed, coverage=with_ends(surveyed.coverage, archive, means))
+
+
+def doubts(surveyed: Surveyed) -> dict[str, str]:
+    """Of each backup, by its path, why nothing can be recovered from it at all; "" if it can."""
+    anywhere = Aim(Immediate(), Immediate())
+    return {str(one.backup.path): one.why_not for one in candidates(surveyed, anywhere)}
 
 
 def asked_of(session: Session, surveyed: Surveyed) -> Asked:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import ClassVar
 
@@ -18,19 +19,19 @@ from pitr_tui.postgres.timestamp import from_moment, moment
 from pitr_tui.repositories.backups import Backup
 from pitr_tui.tui import way
 from pitr_tui.tui.literal import lines, literal
-from pitr_tui.tui.screens import aim
-from pitr_tui.tui.screens.catalogue import Catalogue, doubt_about, open_catalogue
+from pitr_tui.tui.screens import aim, reading
+from pitr_tui.tui.screens.catalogue import Catalogue, open_catalogue
 from pitr_tui.tui.screens.choose_backup import ChooseBackupDialog
-from pitr_tui.tui.screens.decision import Decision, Ground, decide, ground_of
+from pitr_tui.tui.screens.decision import Decision, Ground, Sure, decide, ground_of
 from pitr_tui.tui.screens.dialogs import TextDialog
 from pitr_tui.tui.screens.target_words import headline, panel, stop_words
 from pitr_tui.tui.screens.transaction_look import entry_content, pick_content
 from pitr_tui.tui.screens.wal_pane import WalPane
 from pitr_tui.tui.screens.zones import Zone, choices, my_zone
-from pitr_tui.tui.session import Session, WizardStep
+from pitr_tui.tui.session import Moment, Session, WizardStep
 from pitr_tui.tui.wanted import AtEnd, Wanted, aim_of, other_side, wanted_at_cut
 from pitr_tui.tui.widgets.cut_panel import CutPanel
-from pitr_tui.tui.widgets.moment_rows import WIDE, Clock
+from pitr_tui.tui.widgets.moment_rows import WIDE, Clock, unread
 from pitr_tui.tui.widgets.moments import MomentList
 from pitr_tui.tui.widgets.row_filter import EXAMPLES as FILTERS
 from pitr_tui.tui.widgets.row_filter import RowFilter, read_filter
@@ -169,20 +170,19 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         return zones[self._zone_number % len(zones)]
 
     @property
-    def _noted(self) -> list[tuple[datetime, str]]:
+    def _noted(self) -> list[Moment]:
         story = self.session.story
-        moments = [*self.session.marks, *(story.moments if story else ())]
-        return [(one.time, one.what) for one in moments]
+        return [*(story.moments if story else ()), *self.session.marks]
 
     @property
     def _clock(self) -> Clock:
-        noted = [from_moment(when) for when, _ in self._noted]
+        noted = [from_moment(one.time) for one in self._noted]
         return Clock.of(self.wal.chronicle, self._zone.zone, noted)
 
     @property
     def _ground(self) -> Ground:
         found = self._catalogue.usable if self._catalogue is not None else ()
-        return ground_of(self.session, [one for one in found if not doubt_about(one, None, None)])
+        return ground_of(self.session, found)
 
     # What the person does.
 
@@ -230,6 +230,12 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
             rows.focus()
 
     def action_zone(self) -> None:
+        """The next zone, where there is one that shows other times."""
+        if len(self._zones) < 2:
+            hint = "a time can be typed with another zone behind it: 14:35 Europe/Berlin"
+            words = f"there is no other zone than {self._zone.name} to show times in"
+            self.show_problem(PitrError(words, "the server's is this machine's, too", hint))
+            return
         self._zone_number += 1
         if self.query_one("#value", Input).value:
             self._read_text()
@@ -294,8 +300,6 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
                 return self.older_backup() is not None
             case "branch":
                 return self.has_branches
-            case "zone":
-                return len(self._zones) > 1
             case _:
                 return True
 
@@ -380,6 +384,7 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         except PitrError as error:
             self._wrong = error
             self._show_echo()
+            self._show_panel()
             self.session.passed.discard(WizardStep.TARGET)
             self.changed()
             return
@@ -414,13 +419,23 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
             way.forget_plan(session)
         if self.ready() is not None:
             session.passed.discard(WizardStep.TARGET)
-        wide = self.app.size.width >= WIDE
-        rows = panel(decision, ground, self._clock, self._zone, wide)
-        self.query_one(CutPanel).show(rows)
+        self._show_panel()
         if not from_timeline:
             self.query_one(TimelineView).show_cut(decision.aim.cut)
         self._show_echo()
         self.changed()
+
+    def _show_panel(self) -> None:
+        """What is kept and lost; while the text makes no sense, that is not what was typed."""
+        decision = self._decision
+        if decision is None:
+            return
+        if self._wrong is not None:
+            words = "not what is typed: the cut of before"
+            decision = replace(decision, sure=Sure.UNPROVEN, words=words)
+        wide = self.app.size.width >= WIDE
+        rows = panel(decision, self._ground, self._clock, self._zone, wide)
+        self.query_one(CutPanel).show(rows)
 
     def ready(self) -> str | None:
         if self._wrong is not None:
@@ -487,7 +502,9 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         if not self._backup_given or surveyed is None or given is None or not surveyed.usable:
             return
         self._backup_given = False
-        newest = str(surveyed.usable[-1].path) == str(given.path)
+        doubts = reading.doubts(surveyed)
+        good = [path for one in surveyed.usable if not doubts[path := str(one.path)]]
+        newest = good[-1:] == [str(given.path)]
         self.session.own_backup = None if newest else given
 
     def _draw(self) -> None:
@@ -495,7 +512,12 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         self._respect_given_backup()
         zone, wal = self._zone, self.wal
         self.query_one("#headline", Static).update(headline(zone, len(self._zones) - 1))
-        noted = tuple((from_moment(when), words) for when, words in self._noted)
+        news = unread(wal.chronicle, self._noted)
+        noted = tuple(
+            (from_moment(one.time), one.what)
+            for one in self._noted
+            if not one.name or one in news  # the others are in the chronicle
+        )
         self.query_one(TimelineView).show(
             Picture(
                 wal.surveyed,

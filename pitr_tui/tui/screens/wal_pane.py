@@ -34,6 +34,7 @@ class WalPane(StepPane):
     def leave(self) -> None:
         """The next step reads what it needs itself."""
         self._close(_GROUP)
+        self.wal.reads = False
 
     @property
     def at_work(self) -> str:
@@ -46,6 +47,7 @@ class WalPane(StepPane):
         story = self.wal
         if again:
             story.asked = None
+        story.reads = False
         session = self.session
         self.run_job(
             lambda emit, cancel: reading.survey(session, cancel),
@@ -62,22 +64,28 @@ class WalPane(StepPane):
             story.forget()
             asked = reading.asked_of(self.session, surveyed)
         story.surveyed = surveyed
-        self.wal_told()
         if asked == story.asked:
+            self.wal_told()
             self.wal_known()
             return
+        story.reads = True
         backup, branch = reading.begin_of_reading(surveyed, self.session), story.branch
 
         def done(chronicle: Chronicle) -> None:
-            story.chronicle, story.asked = chronicle, asked
+            story.chronicle, story.asked, story.reads = chronicle, asked, False
             self.wal_told()
             self.wal_known()
 
+        def failed(error: PitrError) -> None:
+            story.reads = False
+            self.wal_unreadable(error)
+
+        self.wal_told()
         self.run_job(
             lambda emit, cancel: reading.read(surveyed, backup, branch, emit, cancel),
             on_done=done,
             on_events=self._read_on,
-            on_failed=self.wal_unreadable,
+            on_failed=failed,
             busy="reading the WAL",
             cancel_hint="esc stops it",
             group=_GROUP,

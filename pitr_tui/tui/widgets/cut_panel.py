@@ -27,16 +27,30 @@ def cut_rows(story: Chronicle, cut: int, clock: Clock) -> list[Content]:
     rows = [
         row("Keep everything up to", *_told(story, kept, clock))
         if kept is not None
-        else row("Keep", "what the backup has, and no transaction after it"),
+        else row("Keep", _first_kept(story, lost)),
         row("Lose from", *_told(story, lost, clock))
         if lost is not None
-        else row("Lose", "nothing that is in the archive"),
-        row("  after the cut", *_loss_parts(story.loss(cut))),
+        else row(
+            "Lose",
+            f"nothing that {'is in the archive' if story.finished else 'was read'}{so_far(story)}",
+        ),
+        row("  after the cut", *_loss_parts(story.loss(cut), so_far(story))),
     ]
     through = through_text(story, cut, lost)
     if through:
         rows.append(row("  cut through", (through, "$text-warning")))
     return rows
+
+
+def so_far(story: Chronicle) -> str:
+    """What belongs behind a count of what is still being read, or was not read to its end."""
+    return "" if story.finished else " so far"
+
+
+def _first_kept(story: Chronicle, lost: int | None) -> str:
+    if lost is None and not story.finished:
+        return "what the backup has; no transaction was read so far"
+    return "what the backup has, and no transaction after it"
 
 
 def through_text(story: Chronicle, cut: int, lost: int | None) -> str:
@@ -67,15 +81,15 @@ def _told(story: Chronicle, entry: int, clock: Clock) -> Sequence[Part]:
     )
 
 
-def _loss_parts(loss: Loss) -> Sequence[Part]:
+def _loss_parts(loss: Loss, so_far: str) -> Sequence[Part]:
     if not loss.transactions:
-        return ("no transaction",)
+        return (f"no transaction{so_far}",)
     tables = ", ".join(f"{short(one.table)} {one.rows:,}" for one in loss.tables[:_MOST_TABLES])
     if len(loss.tables) > _MOST_TABLES:
         tables += f", {len(loss.tables) - _MOST_TABLES} more tables"
     count = count_text(loss.transactions, "transaction")
     rows = f", {count_text(loss.rows, 'row')}: {tables}" if loss.rows else ""
-    return ((count, "bold"), rows)
+    return ((count, "bold"), so_far, rows)
 
 
 class CutPanel(Static):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitr_tui.postgres.timestamp import from_moment, moment
+from pitr_tui.tui.session import Moment
 from pitr_tui.tui.widgets.virtual_list import Cell
 from pitr_tui.wal.chronicle import Chronicle, Mark, MarkKind, Table, TableChange
 from pitr_tui.wording import count_text
@@ -65,19 +66,32 @@ class Clock:
 class Pick:
     """A row that one can stop at: a mark of the chronicle, a noted moment, or the end.
 
-    Of restore points with the same name a server stops at the `first`.
+    `point` is the name of a restore point; where there are several with the same, of the one
+    at which a server stops.
     """
 
     mark: Mark | None = None
     noted: datetime | None = None
     words: str = ""
-    first: bool = False
+    point: str = ""
 
     @property
     def sign(self) -> Cell:
         if self.mark is not None:
             return SIGNS[self.mark.what]
+        if self.point:
+            return SIGNS[MarkKind.RESTORE_POINT]
         return _END if self.noted is None else _NOTED
+
+    @property
+    def to_recover_to(self) -> bool:
+        """Whether somebody who has picked nothing wants to stop there, as far as can be told.
+
+        A restore point that was set for an accident lies behind it.
+        """
+        if self.mark is not None:
+            return self.mark.what is MarkKind.SUSPECT
+        return self.noted is not None and not self.point
 
     @property
     def time(self) -> int | None:
@@ -94,26 +108,41 @@ class Pick:
 END = Pick(words="the end: everything that is in the archive")
 
 
-def picks(chronicle: Chronicle | None, noted: Sequence[tuple[datetime, str]]) -> list[Pick]:
+def picks(chronicle: Chronicle | None, noted: Sequence[Moment]) -> list[Pick]:
     """What is worth a look: noted moments, suspects from the worst on, restore points, the end.
 
-    The restore points that we set ourselves, to have something to archive, are among the rest,
-    which comes last.
+    A restore point that was set here is one of those, whether it was read from the WAL already
+    or not. Those that we set only to have something to archive are among the rest, which comes
+    last.
     """
-    found = [Pick(noted=when, words=words) for when, words in noted]
+    found = [Pick(noted=one.time, words=one.what) for one in noted if not one.name]
+    points: list[Pick] = []
+    rest: list[Pick] = []
     if chronicle is not None:
-        points: list[Pick] = []
-        rest: list[Pick] = []
+        ours = {one.name: one.what for one in noted if one.name}
         names: set[str] = set()
         for mark in chronicle.marks:
             if mark.what is not MarkKind.SUSPECT:
-                first = bool(mark.name) and mark.name not in names
+                point = mark.name if mark.name not in names else ""
                 names.add(mark.name)
-                theirs = mark.name and not mark.name.startswith(_OURS)
-                (points if theirs else rest).append(Pick(mark, words=mark.words, first=first))
+                pick = Pick(mark, words=ours.get(point, mark.words), point=point)
+                (points if is_theirs(mark) else rest).append(pick)
         found += [Pick(mark, words=mark.words) for mark in chronicle.suspects()]
-        return [*found, *reversed(points), END, *reversed(rest)]
-    return [*found, END]
+    points += [
+        Pick(noted=one.time, words=one.what, point=one.name) for one in unread(chronicle, noted)
+    ]
+    return [*found, *reversed(points), END, *reversed(rest)]
+
+
+def is_theirs(mark: Mark) -> bool:
+    """Whether a mark is a restore point that was set for a reason of its own."""
+    return bool(mark.name) and not mark.name.startswith(_OURS)
+
+
+def unread(chronicle: Chronicle | None, noted: Sequence[Moment]) -> list[Moment]:
+    """The restore points that were set here and not yet read from the WAL."""
+    known = {mark.name for mark in chronicle.marks} if chronicle is not None else set()
+    return [one for one in noted if one.name and one.name not in known]
 
 
 @dataclass(slots=True)

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from textual.content import Content
 
 from pitr_tui.postgres.target import Latest
 from pitr_tui.tui.literal import Part, assemble
+from pitr_tui.tui.session import Moment
 from pitr_tui.tui.wanted import AtEnd, Wanted, wanted_at_cut, wanted_of
-from pitr_tui.tui.widgets.moment_rows import Clock, EntryRows, Pick, PickRows, picks
+from pitr_tui.tui.widgets.cut_panel import so_far
+from pitr_tui.tui.widgets.moment_rows import (
+    Clock,
+    EntryRows,
+    Pick,
+    PickRows,
+    is_theirs,
+    picks,
+    unread,
+)
 from pitr_tui.tui.widgets.row_filter import RowFilter
 from pitr_tui.tui.widgets.virtual_list import VirtualList
 from pitr_tui.wal.chronicle import Chronicle, MarkKind
@@ -25,13 +34,11 @@ class MomentList(VirtualList):
         self.everything = False
         self.filter = RowFilter()
         self._story: Chronicle | None = None
-        self._noted: Sequence[tuple[datetime, str]] = ()
+        self._noted: Sequence[Moment] = ()
         self._clock: Clock | None = None
 
-    def tell(
-        self, story: Chronicle | None, noted: Sequence[tuple[datetime, str]], clock: Clock
-    ) -> None:
-        """Show what was read, and noted moments above it."""
+    def tell(self, story: Chronicle | None, noted: Sequence[Moment], clock: Clock) -> None:
+        """Show what was read, and what was noted."""
         self._story, self._noted, self._clock = story, noted, clock
         self.make_rows()
 
@@ -57,12 +64,10 @@ class MomentList(VirtualList):
 
     def first_wanted(self) -> Wanted | None:
         """What nobody has picked: a noted moment or the worst suspect, else everything there is."""
-        first = self.wanted_at(0)
-        if isinstance(self.rows, PickRows) and self.rows.picks:
-            mark = self.rows.picks[0].mark
-            harmless = mark is not None and mark.what is not MarkKind.SUSPECT
-            return Latest() if harmless else first
-        return first
+        rows = self.rows
+        if isinstance(rows, PickRows) and rows.picks and not rows.picks[0].to_recover_to:
+            return Latest()
+        return self.wanted_at(0)
 
     def put_on(self, wanted: Wanted | None, cut: int | None) -> None:
         """Put the cursor on the row that stands for what is wanted, or on none."""
@@ -101,18 +106,22 @@ class MomentList(VirtualList):
             return assemble(("no WAL was read yet", "$text-muted"))
         every = count_text(len(story), "transaction")
         if self.everything:
-            parts: list[Part] = [(f"all {every}", "bold"), ("   v suspects", "$text-muted")]
+            parts: list[Part] = [(f"all {every}{so_far(story)}", "bold")]
+            parts.append(("   v suspects", "$text-muted"))
         else:
-            parts = [(_counts(story), "bold"), (f"   v all {every}", "$text-muted")]
+            parts = [(self._counts(story), "bold"), (f"   v all {every}", "$text-muted")]
         if filter_text:
             parts.append((f"   f {filter_text!r}: {len(self.rows):,} shown", "$text-accent"))
         if story.holes:
             parts.append((f"   ✗ {count_text(len(story.holes), 'gap')}", "$text-error"))
         return assemble(*parts)
 
-
-def _counts(story: Chronicle) -> str:
-    suspects = sum(one.what is MarkKind.SUSPECT for one in story.marks)
-    points = sum(one.what is MarkKind.RESTORE_POINT for one in story.marks)
-    words = count_text(suspects, "suspect") if suspects else "no transaction looks harmful"
-    return words + (f", {count_text(points, 'restore point')}" if points else "")
+    def _counts(self, story: Chronicle) -> str:
+        suspects = sum(one.what is MarkKind.SUSPECT for one in story.marks)
+        points = sum(is_theirs(one) for one in story.marks) + len(unread(story, self._noted))
+        words = "no transaction looks harmful" if story.finished else "no suspect found"
+        if suspects:
+            words = count_text(suspects, "suspect")
+        return (
+            words + (f", {count_text(points, 'restore point')}" if points else "") + (so_far(story))
+        )

@@ -21,7 +21,12 @@ class Problem(Static):
         if error is None:
             return
         rows = [assemble(("✗ ", "bold $text-error"), (error.what, "bold $text-error"))]
-        rows += [literal(f"  {line}") for line in error.why.splitlines()]
-        if error.hint:
-            rows.append(assemble(("  try: ", "bold"), error.hint))
+        rows += [literal(f"  {line}") for line in _lines(error.why)]
+        for number, line in enumerate(_lines(error.hint)):
+            rows.append(assemble(("       " if number else "  try: ", "bold"), line))
         self.update(lines(*rows))
+
+
+def _lines(text: str) -> list[str]:
+    """The lines of what a library said, without the tabs with which it indents them."""
+    return [" ".join(line.split("\t")).strip() for line in text.splitlines() if line.strip()]
