@@ -9,7 +9,7 @@ from datetime import datetime
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.moment import parse_moment
-from pitr_tui.postgres.target import AtTime
+from pitr_tui.postgres.target import AtLsn, AtTime, RecoveryTarget
 from pitr_tui.repositories.backup_marks import lies_on
 from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.repositories.wal_story import Surveyed
@@ -63,6 +63,22 @@ def ended_at(backup: Backup) -> datetime | None:
         return None
 
 
+def unseen_candidates(backups: Sequence[Backup], asked: RecoveryTarget) -> tuple[Candidate, ...]:
+    """The same by the backups alone, where the archive could not be looked at."""
+    return tuple(
+        Candidate(one, "" if _is_over(one, one.stop_lsn, asked) else "it ended after the target")
+        for one in backups
+    )
+
+
+def _is_over(backup: Backup, stop: Lsn | None, asked: RecoveryTarget) -> bool:
+    """Whether a backup was over before a target, as far as that can be told without WAL."""
+    if isinstance(asked, AtTime):
+        ended = ended_at(backup)
+        return ended is None or ended <= asked.time
+    return not isinstance(asked, AtLsn) or stop is None or stop <= asked.lsn
+
+
 def _why_not(
     surveyed: Surveyed,
     backup: Backup | BrokenBackup,
@@ -79,10 +95,8 @@ def _why_not(
     stop = (mark.stop_lsn if mark else None) or consistent_from(backup, chronicle)
     if aim.lsn is not None and aim.reached and stop is not None and aim.lsn < stop:
         return f"it ended at {stop}, behind the target at {aim.lsn}"
-    if isinstance(aim.target, AtTime) and not aim.reached:
-        ended = ended_at(backup)
-        if ended is not None and ended > aim.target.time:
-            return "it ended after the target"
+    if not _is_over(backup, stop, aim.asked):
+        return "it ended after the target"
     followed = timeline or backup.label.timeline
     if not lies_on(surveyed.known.history(followed), backup, stop):
         return f"it is not on the way to timeline {followed}"

@@ -22,6 +22,7 @@ from pitr_tui.postgres.target import (
 )
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.postgres.walname import WalSegment
+from pitr_tui.recovery.choice import best, ended_at, unseen_candidates
 from pitr_tui.recovery.state import RunView
 from pitr_tui.repositories.backups import Backup, BackupFormat
 from pitr_tui.tui import way
@@ -172,13 +173,14 @@ def test_the_words_for_a_time_name_the_zone() -> None:
     ],
 )
 def test_the_newest_backup_before_the_target(target: RecoveryTarget, chosen: Backup | None) -> None:
-    assert aim.newest_before([OLD, NEW], target) == chosen
+    assert best(unseen_candidates([OLD, NEW], target)) == chosen
 
 
 def test_a_backup_whose_zone_nobody_knows_is_not_judged_by_time() -> None:
     vague = replace(OLD, stop_time="2026-11-22 10:00:05 CEST")
-    assert aim.ended_at(vague) is None
-    assert aim.reaches(vague, AtTime(datetime(2020, 1, 1, tzinfo=UTC)))
+    assert ended_at(vague) is None
+    early = AtTime(datetime(2020, 1, 1, tzinfo=UTC))
+    assert best(unseen_candidates([vague], early)) == vague
 
 
 def test_only_while_a_job_reads_more_can_be_found() -> None:

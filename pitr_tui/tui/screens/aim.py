@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
-from pitr_tui.errors import PitrError, UsageError
+from pitr_tui.errors import UsageError
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.moment import parse_moment
 from pitr_tui.postgres.target import (
@@ -19,7 +19,6 @@ from pitr_tui.postgres.target import (
     Latest,
     RecoveryTarget,
 )
-from pitr_tui.repositories.backups import Backup
 from pitr_tui.tui.screens.zones import Zone
 from pitr_tui.wal.chronicle import Chronicle
 from pitr_tui.wording import duration_text
@@ -171,30 +170,6 @@ def _in_zone(time: datetime, zone: Zone, whole: bool = False) -> str:
     day = f"{there:%a} " if there.date() != time.astimezone(UTC).date() else ""
     whose = zone.whose or zone.name
     return f"{day}{clock}{there:%z} {whose}"
-
-
-def ended_at(backup: Backup) -> datetime | None:
-    """When the backup ended (or began, where only that is told); None in an unknown zone."""
-    try:
-        return parse_moment(backup.stop_time or backup.label.start_time)
-    except PitrError:
-        return None
-
-
-def reaches(backup: Backup, target: RecoveryTarget) -> bool:
-    """Whether the backup was over before the target, as far as that can be told without WAL."""
-    if isinstance(target, AtTime):
-        ended = ended_at(backup)
-        return ended is None or ended <= target.time
-    if isinstance(target, AtLsn):
-        return backup.stop_lsn is None or backup.stop_lsn <= target.lsn
-    return True
-
-
-def newest_before(backups: Sequence[Backup], target: RecoveryTarget) -> Backup | None:
-    """The newest backup from which the target can be reached: the shortest replay."""
-    fitting = [backup for backup in backups if reaches(backup, target)]
-    return max(fitting, key=lambda one: one.label.start_lsn, default=None)
 
 
 def distance(moment: datetime, now: datetime) -> str:

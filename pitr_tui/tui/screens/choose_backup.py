@@ -14,10 +14,9 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from pitr_tui.postgres.quote import one_line
-from pitr_tui.recovery.choice import Candidate
+from pitr_tui.recovery.choice import Candidate, ended_at
 from pitr_tui.repositories.backups import Backup, BrokenBackup
 from pitr_tui.tui.literal import assemble, lines, literal
-from pitr_tui.tui.screens.aim import ended_at
 from pitr_tui.tui.screens.zones import Zone
 from pitr_tui.wording import size_text
 

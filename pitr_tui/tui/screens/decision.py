@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.target import AtTime, Immediate, Latest
-from pitr_tui.recovery.choice import Candidate, best, candidates, consistent_from
+from pitr_tui.recovery.choice import (
+    Candidate,
+    best,
+    candidates,
+    consistent_from,
+    ended_at,
+    unseen_candidates,
+)
 from pitr_tui.repositories.backups import Backup
 from pitr_tui.repositories.wal_story import Surveyed
-from pitr_tui.tui.screens.aim import ended_at, newest_before, reaches
 from pitr_tui.tui.session import Session
 from pitr_tui.wal.aim import Aim, aim_at
 from pitr_tui.wal.chronicle import Chronicle
@@ -77,14 +83,8 @@ def decide(ground: Ground, make: MakeAim) -> Decision:
 
 def _found(ground: Ground, aim: Aim) -> tuple[Candidate, ...]:
     if ground.surveyed is None:
-        fitting = newest_before(ground.usable, aim.asked)
-        return (Candidate(fitting),) if fitting is not None else ()
-    return tuple(
-        replace(one, why_not="it ended after the target")
-        if not one.why_not and isinstance(one.backup, Backup) and not reaches(one.backup, aim.asked)
-        else one
-        for one in candidates(ground.surveyed, aim, ground.followed, ground.chronicle)
-    )
+        return unseen_candidates(ground.usable, aim.asked)
+    return candidates(ground.surveyed, aim, ground.followed, ground.chronicle)
 
 
 def _is_before_what_was_read(story: Chronicle | None, aim: Aim, backup: Backup) -> bool:

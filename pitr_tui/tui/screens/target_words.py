@@ -6,9 +6,10 @@ from textual.content import Content
 
 from pitr_tui.postgres.quote import one_line
 from pitr_tui.postgres.target import AtLsn, AtName, AtXid, Immediate, Latest
+from pitr_tui.recovery.choice import ended_at
 from pitr_tui.repositories.backups import Backup
 from pitr_tui.tui.literal import assemble, literal
-from pitr_tui.tui.screens.aim import ended_at, keep_and_lose
+from pitr_tui.tui.screens.aim import keep_and_lose
 from pitr_tui.tui.screens.decision import Decision, Ground, Sure
 from pitr_tui.tui.screens.zones import Zone
 from pitr_tui.tui.widgets.cut_panel import NAME_CELLS, cut_rows, row
