@@ -9,32 +9,30 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
 from pitr_tui.errors import PitrError
-from pitr_tui.postgres.moment import doubts_about
-from pitr_tui.postgres.target import AtTime, require_known_by
+from pitr_tui.postgres.target import AtTime
 from pitr_tui.postgres.timestamp import from_moment, moment
 from pitr_tui.repositories.backups import Backup
 from pitr_tui.tui import way
-from pitr_tui.tui.literal import lines, literal
-from pitr_tui.tui.screens import aim, reading
+from pitr_tui.tui.screens import reading
 from pitr_tui.tui.screens.catalogue import Catalogue, open_catalogue
 from pitr_tui.tui.screens.choose_backup import ChooseBackupDialog
 from pitr_tui.tui.screens.decision import Decision, Ground, Sure, decide, ground_of
 from pitr_tui.tui.screens.dialogs import TextDialog
+from pitr_tui.tui.screens.target_fields import FilterField, TargetField
 from pitr_tui.tui.screens.target_words import headline, panel, stop_words
 from pitr_tui.tui.screens.transaction_look import entry_content, pick_content
 from pitr_tui.tui.screens.wal_pane import WalPane
 from pitr_tui.tui.screens.zones import Zone, choices, my_zone
 from pitr_tui.tui.session import Moment, Session, WizardStep
-from pitr_tui.tui.wanted import AtEnd, Wanted, aim_of, other_side, wanted_at_cut
+from pitr_tui.tui.wanted import Wanted, aim_of, other_side, wanted_at_cut
 from pitr_tui.tui.widgets.cut_panel import CutPanel
 from pitr_tui.tui.widgets.moment_rows import WIDE, Clock, unread
 from pitr_tui.tui.widgets.moments import MomentList
 from pitr_tui.tui.widgets.row_filter import EXAMPLES as FILTERS
-from pitr_tui.tui.widgets.row_filter import RowFilter, read_filter
+from pitr_tui.tui.widgets.row_filter import RowFilter
 from pitr_tui.tui.widgets.timeline import Picture, TimelineView
 from pitr_tui.tui.widgets.virtual_list import VirtualList
 
@@ -94,7 +92,6 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._wanted: Wanted | None = None
-        self._wrong: PitrError | None = None
         self._decision: Decision | None = None
         self._catalogue: Catalogue | None = None
         self._zone_number = 0
@@ -108,17 +105,8 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         yield Static("", markup=False, classes="list-head", id="list-head")
         yield MomentList(id="moments")
         yield CutPanel(id="panel")
-        with Horizontal(classes="field"):
-            yield Static("stop at", markup=False, classes="field-name")
-            yield Input(placeholder=aim.EXAMPLES, id="value")
-        with Horizontal(classes="field", id="filter-row"):
-            yield Static("filter", markup=False, classes="field-name")
-            yield Input(placeholder=FILTERS, id="filter")
-        yield Static("", markup=False, classes="echo", id="echo")
-
-    def on_mount(self) -> None:
-        self.query_one("#filter-row").display = False
-        self.query_one("#echo").display = False
+        yield TargetField()
+        yield FilterField()
 
     # What is.
 
@@ -184,16 +172,19 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         found = self._catalogue.usable if self._catalogue is not None else ()
         return ground_of(self.session, found)
 
-    # What the person does.
+    @property
+    def _field(self) -> TargetField:
+        return self.query_one(TargetField)
 
     @property
-    def _is_typing(self) -> bool:
-        """A move that was made before must not take away what was typed since."""
-        return self.query_one("#value").has_focus
+    def _filter(self) -> FilterField:
+        return self.query_one(FilterField)
+
+    # What the person does.
 
     @on(VirtualList.Moved)
     def moved_in_list(self, event: VirtualList.Moved) -> None:
-        if self._is_typing:
+        if self._field.in_use:  # a move from before must not take away what was typed since
             return
         self._touched = True
         self._forget_text()
@@ -207,7 +198,7 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
     @on(TimelineView.CutMoved)
     def moved_in_timeline(self, event: TimelineView.CutMoved) -> None:
         self._touched = True
-        if self.wal.chronicle is None or self._is_typing:
+        if self.wal.chronicle is None or self._field.in_use:
             return
         self._forget_text()
         self._wanted = wanted_at_cut(self.wal.chronicle, event.cut)
@@ -237,16 +228,15 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
             self.show_problem(PitrError(words, "the server's is this machine's, too", hint))
             return
         self._zone_number += 1
-        if self.query_one("#value", Input).value:
+        if self._field.text:
             self._read_text()
         self._draw()
 
     def action_type(self) -> None:
-        self.query_one("#value").focus()
+        self._field.type()
 
     def action_filter(self) -> None:
-        self.query_one("#filter-row").display = True
-        self.query_one("#filter").focus()
+        self._filter.type()
 
     def action_details(self) -> None:
         """All that is known of the row, or of the transaction behind the cut."""
@@ -315,14 +305,14 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
             self.query_one(VirtualList).focus()
 
     @on(Input.Changed, "#filter")
-    def filter_typed(self, event: Input.Changed) -> None:
-        rows = self.query_one(MomentList)
+    def filter_typed(self) -> None:
         try:
-            rows.filter = read_filter(event.value, self._zone.zone, self._last_day())
+            found = self._filter.read(self._zone.zone, self._last_day())
         except PitrError as error:
             self.show_problem(error)
             return
         self.show_problem(None)
+        self.query_one(MomentList).filter = found
         self._arrange()
 
     @on(Input.Submitted, "#filter")
@@ -330,25 +320,23 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         """Into the list, to what was found."""
         rows = self.query_one(MomentList)
         rows.focus()
-        self.query_one("#filter-row").display = bool(rows.filter)
+        self._filter.display = bool(rows.filter)
         if len(rows.rows) and rows.cursor is None:
             rows.action_go(0)
 
     def back(self) -> bool:
         """Escape leaves a field before it stops the reading or goes back."""
-        rows, field = self.query_one(MomentList), self.query_one("#filter", Input)
-        if self.query_one("#value").has_focus:
+        rows = self.query_one(MomentList)
+        if self._field.in_use:
             self._forget_text()
             rows.focus()
             self._touched = rows.cursor is not None
             self._wanted = rows.wanted_at(rows.cursor or 0)
             self._decide()
             return True
-        if field.has_focus or rows.filter:
-            with self.prevent(Input.Changed):
-                field.value = ""
+        if self._filter.in_use or rows.filter:
+            self._filter.forget()
             rows.filter = RowFilter()
-            self.query_one("#filter-row").display = False
             self._arrange()
             rows.focus()
             return True
@@ -367,38 +355,28 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
 
     def _read_text(self) -> None:
         """Read the field; while it makes no sense, what was wanted before stays in the panel."""
-        text = self.query_one("#value", Input).value
-        self._wrong = None
+        session = self.session
         self.show_problem(None)
-        self._touched = bool(text.strip())
+        self._touched = bool(self._field.text.strip())
         if not self._touched:
+            self._field.wrong = None
             self._draw()
             return
-        story = self.wal.chronicle
-        names = {one.name for one in story.marks if one.name} if story is not None else set()
-        try:
-            typed = aim.read_target(text, self._zone.zone, self.session.clock(), names)
-            typed.require_in(story)
-            if self.session.backup is not None:
-                require_known_by(typed.target, self.session.backup.version)
-        except PitrError as error:
-            self._wrong = error
+        version = session.backup.version if session.backup is not None else None
+        wanted = self._field.read(self._zone.zone, session.clock(), self.wal.chronicle, version)
+        if wanted is None:
             self._show_echo()
             self._show_panel()
-            self.session.passed.discard(WizardStep.TARGET)
+            session.passed.discard(WizardStep.TARGET)
             self.changed()
             return
-        self._wanted = typed.target
+        self._wanted = wanted
         self._decide()
         self._put_cursor()
 
     def _forget_text(self) -> None:
-        field = self.query_one("#value", Input)
-        self._wrong = None
+        self._field.forget()
         self.show_problem(None)
-        if field.value:
-            with self.prevent(Input.Changed):
-                field.value = ""
 
     # What follows from it.
 
@@ -430,7 +408,7 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         decision = self._decision
         if decision is None:
             return
-        if self._wrong is not None:
+        if self._field.wrong is not None:
             words = "not what is typed: the cut of before"
             decision = replace(decision, sure=Sure.UNPROVEN, words=words)
         wide = self.app.size.width >= WIDE
@@ -438,8 +416,8 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         self.query_one(CutPanel).show(rows)
 
     def ready(self) -> str | None:
-        if self._wrong is not None:
-            return self._wrong.what
+        if self._field.wrong is not None:
+            return self._field.wrong.what
         decision = self._decision
         if decision is None:
             return "nothing is chosen yet"
@@ -454,7 +432,7 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         return isinstance(wanted, AtTime) and wanted.time > self.session.clock()
 
     def next_action(self) -> str:
-        if self.query_one("#filter", Input).has_focus:
+        if self._filter.in_use:
             return "see what was found"
         reason = self.ready()
         if reason is not None or self._decision is None:
@@ -463,7 +441,7 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         return f"stop {where}; check whether that can be reached"
 
     def proceed(self) -> None:
-        if self.query_one("#filter", Input).has_focus:
+        if self._filter.in_use:
             self.filter_given()
             return
         reason = self.ready()
@@ -471,28 +449,19 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
             self._show_obstacle(reason)
             return
         self._touched = True  # what enter was pressed for is meant, whatever is read later
-        self._pin_time()
+        self._field.pin(self._wanted, self._zone.zone)
         super().proceed()
 
     def skip(self) -> None:
         self._touched = True
-        self._pin_time()
+        self._field.pin(self._wanted, self._zone.zone)
         super().skip()
 
     def _show_obstacle(self, reason: str) -> None:
         """What is wrong with a text stands below it already."""
-        if self._wrong is None and not self._is_future():
+        if self._field.wrong is None and not self._is_future():
             hint = "choose a later target, or find an older backup"
             self.show_problem(PitrError(reason, "", hint))
-
-    def _pin_time(self) -> None:
-        """Write the moment out in full: "10 min ago" would be another one at the next look."""
-        field = self.query_one("#value", Input)
-        if field.value.strip() and isinstance(self._wanted, AtTime):
-            side = "" if self._wanted.inclusive else "before "
-            text = side + self._wanted.time.astimezone(self._zone.zone).isoformat(sep=" ")
-            with self.prevent(Input.Changed):
-                field.value = text
 
     # What is shown.
 
@@ -541,8 +510,7 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         """The list as its view and filter want it, with its head and cursor."""
         rows = self.query_one(MomentList)
         rows.make_rows()
-        text = self.query_one("#filter", Input).value.strip()
-        self.query_one("#list-head", Static).update(rows.head(text))
+        self.query_one("#list-head", Static).update(rows.head(self._filter.text))
         self._put_cursor()
 
     def _put_cursor(self) -> None:
@@ -550,16 +518,4 @@ Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive
         self.query_one(MomentList).put_on(self._wanted, cut)
 
     def _show_echo(self) -> None:
-        """How the field was understood, and what makes one doubt that; or why it was not."""
-        echo, text = self.query_one("#echo", Static), self.query_one("#value", Input).value
-        wanted, now = self._wanted, self.session.clock()
-        echo.display = bool(text.strip())
-        if self._wrong is not None:
-            why = ". ".join(filter(None, (self._wrong.what, self._wrong.why, self._wrong.hint)))
-            echo.update(literal(f"! {why}", "$text-warning"))
-        elif wanted is not None and not isinstance(wanted, AtEnd):
-            rows = [literal(f"= {aim.echo(wanted, self._zones, now)}", "$text-muted")]
-            if isinstance(wanted, AtTime):
-                doubts = doubts_about(text, wanted.time, now)
-                rows += [literal(f"! {one}", "$text-warning") for one in doubts]
-            echo.update(lines(*rows))
+        self._field.echo(self._wanted, self._zones, self.session.clock())
