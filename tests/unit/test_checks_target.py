@@ -167,6 +167,7 @@ def test_no_alternative_lies_before_the_end_of_the_backup(tmp_path: Path) -> Non
     [
         (AtName("never set"), Light.RED, "no restore point 'never set' is in the WAL"),
         (AtXid(703), Light.RED, "703 did not end in the WAL that is here, and later ones did"),
+        (AtXid(699), Light.RED, "transaction 699 ended before this backup began, or never"),
         (AtXid(705), Light.AMBER, "transaction 705 is not in the WAL"),
         (AtXid(720), Light.AMBER, "transaction 720 has begun at 0/302F80 and not ended"),
         (AtXid(721), Light.RED, "transaction 721 never ended: the server that ran it went down"),
@@ -187,6 +188,7 @@ def test_a_record_that_is_not_there(
     judgement = judged(good_plan(tmp_path, target), *items)
     assert judgement.light is light
     assert words in check_of(judgement, "target").evidence
+    assert (judgement.alternative is None) == (target == AtXid(699))
 
 
 @pytest.mark.parametrize("target", [AtName("later"), Latest()])

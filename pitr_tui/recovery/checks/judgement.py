@@ -198,6 +198,9 @@ def _alternative(case: Case) -> Aim | None:
     end = min([end, chronicle.end, *broken])
     if case.stop is not None and case.stop.lsn <= end:
         return None
+    wanted = case.plan.target
+    if isinstance(wanted, AtXid) and target.is_older_than_all(chronicle, wanted.xid):
+        return None  # whatever this backup leads to lies behind it
     since = case.consistent_from
     last = chronicle.last_kept(chronicle.cut_at_lsn(end))
     if last is None or since is None or chronicle.ends[last] < since:

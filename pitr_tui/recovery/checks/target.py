@@ -202,6 +202,12 @@ def short_words(gap: timedelta) -> str:
     return duration_text(max(gap.total_seconds(), 0.0))
 
 
+def is_older_than_all(chronicle: Chronicle, xid: int) -> bool:
+    """Whether every transaction that was read began after this one, as the server compares."""
+    behind = (chronicle.xids - np.uint32(xid)).astype(np.int32)
+    return len(behind) > 0 and int(behind.min()) > 0
+
+
 def _unended(chronicle: Chronicle, xid: int, so_far: str) -> CheckDone:
     """A transaction without an end: it runs still, never will end, or is not there at all."""
     for one in chronicle.unended:
@@ -218,6 +224,9 @@ def _unended(chronicle: Chronicle, xid: int, so_far: str) -> CheckDone:
         return CheckDone("target", Status.WARNING, f"no transaction is in the WAL: {so_far}")
     behind = (chronicle.xids - np.uint32(xid)).astype(np.int32)  # as the server compares them
     newest = int(chronicle.xids[int(np.argmax(behind))])
+    if is_older_than_all(chronicle, xid):
+        words = f"transaction {xid} ended before this backup began, or never"
+        return CheckDone("target", Status.FAILURE, words, "use an older backup")
     if int(behind.max()) > 0:
         words = f"transaction {xid} did not end in the WAL that is here, and later ones did"
         return CheckDone("target", Status.FAILURE, words, "is the number right?")
