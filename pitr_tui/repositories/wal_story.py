@@ -43,7 +43,7 @@ class Surveyed:
 
     @property
     def usable(self) -> tuple[Backup, ...]:
-        """Those of the archive's cluster that are whole."""
+        """Those of the archive's cluster that could be opened."""
         system = self.known.cluster.system_identifier
         return tuple(
             one

@@ -1,4 +1,8 @@
-"""The WAL delivery, proved: one name that is there, one that cannot be, by the server's user."""
+"""The WAL delivery, tried out: one name that is there, one that cannot be.
+
+On this machine the restore command itself is run as the server's user; of a container only what
+it would be given is fetched.
+"""
 
 from __future__ import annotations
 
