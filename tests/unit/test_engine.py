@@ -356,7 +356,7 @@ def ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
     return put
 
 
-def test_an_engine_behind_ssh(tmp_path: Path, ssh: Callable[..., Path]) -> None:
+def test_ssh(tmp_path: Path, ssh: Callable[..., Path]) -> None:
     with fake(tmp_path, GOOD) as url:
         record = ssh(url)
         with closing(Engine.connect("ssh://me@far:2222")) as engine:
