@@ -89,4 +89,6 @@ def _doubts(backup: Backup) -> Iterator[tuple[Status, str, str]]:
 def origin(case: Case) -> Iterator[CheckDone]:
     """A backup from a standby is fine, and its end is known less well."""
     if case.plan.backup.label.from_standby:
-        yield CheckDone("taken from", Status.NOTE, "a standby, so that its WAL does not tell where it ended")
+        yield CheckDone(
+            "taken from", Status.NOTE, "a standby, so that its WAL does not tell where it ended"
+        )
