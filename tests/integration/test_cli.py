@@ -95,7 +95,7 @@ def test_restore_reaches_each_target(world: World, kind: str, rows: int) -> None
         (["--timeline", "7"], 3, "00000007.history"),
         (["--target-time", "2001-01-01 00:00+00"], 3, "before the end of the backup"),
         (["--target-time", "2126-01-01 00:00+00"], 3, "future"),
-        (["--target-xid", "4000000000"], 3, "did not end in the WAL"),
+        (["--target-xid", "4000000000"], 3, "ended before this backup began, or never"),
     ],
 )
 def test_bad_input_is_told_and_leaves_nothing(

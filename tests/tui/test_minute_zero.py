@@ -80,7 +80,7 @@ async def test_a_mark_is_asked_for_with_its_sql_and_then_a_noted_moment(
 ) -> None:
     acts, session = Acts(), new(World(tmp_path))
     async with first_screen(tmp_path, monkeypatch, session, acts) as pilot:
-        assert "m Mark now" in screen_text(pilot.app).splitlines()[-1]
+        await until(pilot, lambda: "m Mark now" in screen_text(pilot.app).splitlines()[-1])
         await ask(pilot, "m", "Mark this moment on the primary?")
         shown = " ".join(screen_text(pilot.app).split())
         assert f"SELECT pg_create_restore_point('{NAME}');" in shown
