@@ -99,8 +99,10 @@ def measured_rates(destination: str) -> Rates:
         found = _remembered(directory)
         if found is None or found.contained != contained:
             continue
-        copies += [found.copy] * (found.copy is not None)  # type: ignore[list-item]
-        replays += [found.replay] * (found.replay is not None)  # type: ignore[list-item]
+        if found.copy is not None:
+            copies.append(found.copy)
+        if found.replay is not None:
+            replays.append(found.replay)
         if max(len(copies), len(replays)) == _RUNS:
             break
     return Rates(median(copies) if copies else None, median(replays) if replays else None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pitr_tui.postgres.target import Latest
 from pitr_tui.recovery.events import Status
+from pitr_tui.tui.reach import Place
 from pitr_tui.tui.session import Session, WizardStep
 
 STEPS = tuple(WizardStep)
@@ -90,8 +91,15 @@ def forget_plan(session: Session) -> None:
     session.passed.discard(WizardStep.PLAN)
 
 
+def use_archive(session: Session, place: Place | None) -> None:
+    """Take this archive. Of another one than before nothing holds that was read in it."""
+    if place != session.archive_directory:
+        session.archive_directory = place
+        forget_wal(session)
+
+
 def forget_wal(session: Session) -> None:
-    """Another archive is chosen: nothing that was read, aimed at or chosen by it holds any more."""
+    """Forget what was read, aimed at or chosen by the archive."""
     session.story_of_wal.forget()
     session.aim = session.own_backup = session.backup = None
     session.target = Latest()

@@ -66,14 +66,12 @@ def delivery(case: Case, proof: Proof | None) -> Iterator[CheckDone]:
     if proof is None:
         return
     took = duration_text(proof.seconds)
-    by = case.plan.secondary.user.name if proof.by_script else ""
-    how = f"handed over by the restore command as {by}" if by else "fetched"
-    yield CheckDone(
-        "delivery",
-        Status.OK,
-        f"{proof.name} ({size_text(proof.bytes)} in {took}) {how}; a name that is not there is "
-        "told as absent",
-    )
+    how = "fetched from the archive, where a made-up name was not found"
+    if proof.by_script:
+        by = case.plan.secondary.user.name
+        how = f"handed over by the restore command as {by}; a made-up name is told as absent"
+    words = f"{proof.name} ({size_text(proof.bytes)} in {took}) {how}"
+    yield CheckDone("delivery", Status.OK, words)
 
 
 def _a_segment(case: Case) -> WalSegment | None:

@@ -199,9 +199,7 @@ pitr archive receive start,  pitr archive collect
         usable = look is not None and look.listing is not None
         in_use = session.archiving is None or (look is not None and is_filled(session, look.place))
         place = look.place if look is not None and usable and in_use else None
-        if place != session.archive_directory:
-            session.archive_directory = place
-            way.forget_wal(session)
+        way.use_archive(session, place)
         self._show_held()
         self._show_proposal()
         self._say_headline()
@@ -317,7 +315,7 @@ pitr archive receive start,  pitr archive collect
 
         def done(now: ArchivingStatus) -> None:
             session.facts, session.archiving, self._told = now.facts, now, Told(now)
-            session.archive_directory = change.place
+            way.use_archive(session, change.place)
             self._show_facts()
             self._look_later(0)
             self.action_prove()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from pitr_tui.storage.location import EngineLocation, LocationKind
 from pitr_tui.storage.path import WritePath
 from pitr_tui.tui.bridge import Emit
 from pitr_tui.tui.reach import Place
+from pitr_tui.tui.screens.dialogs import ConfirmDialog
+from pitr_tui.tui.screens.step import StepPane
 from pitr_tui.tui.session import Session
 from pitr_tui.tui.widgets.facts import Fact
 from pitr_tui.wording import count_text, size_text
@@ -75,6 +77,24 @@ def question(session: Session, place: Place) -> str:
         )
         changed = "Nothing is changed at the primary, and nothing in that archive."
     return f"A new archive is made:\n  {place}\n\n{taken}\n\n{changed}"
+
+
+def ask_and_collect(pane: StepPane, place: Place, done: Callable[[Collected], None]) -> None:
+    """Show what will be made, and after a yes make it, as a job of the step."""
+    session = pane.session
+
+    def work(emit: Emit[Progress], cancel: threading.Event) -> Collected:
+        return collect_into(session, place, emit, cancel)
+
+    def decided(sure: bool | None) -> None:
+        if sure:
+            pane.run_job(work, on_done=done, busy="collecting WAL")
+
+    def ask(text: str) -> None:
+        dialog = ConfirmDialog("Collect the WAL that is still there?", text, "Collect")
+        pane.app.push_screen(dialog, decided)
+
+    pane.run_job(lambda emit, cancel: question(session, place), on_done=ask)
 
 
 def collect_into(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import UTC
 from pathlib import Path
 from typing import ClassVar
@@ -18,12 +17,11 @@ from pitr_tui.errors import PitrError
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.recovery import minute_zero
 from pitr_tui.recovery.collect import Collected
-from pitr_tui.recovery.events import Progress, Status
+from pitr_tui.recovery.events import Status
 from pitr_tui.recovery.minute_zero import Mark, MarkOrder
 from pitr_tui.recovery.switching import switch_statements
 from pitr_tui.servers.primary import Primary
 from pitr_tui.tui import way
-from pitr_tui.tui.bridge import Emit
 from pitr_tui.tui.reach import Place
 from pitr_tui.tui.screens import collecting
 from pitr_tui.tui.screens.dialogs import ConfirmDialog
@@ -211,26 +209,13 @@ class MinuteZero(StepPane):
             return
         place = collecting.new_place(session)
 
-        def work(emit: Emit[Progress], cancel: threading.Event) -> Collected:
-            return collecting.collect_into(session, place, emit, cancel)
-
-        def decided(sure: bool | None) -> None:
-            if sure:
-                self.run_job(work, on_done=done, busy="collecting WAL")
-
         def done(found: Collected) -> None:
             self._rescued = found, place
-            if place != session.archive_directory:
-                session.archive_directory, session.backup = place, None
-                way.forget_plan(session)
+            way.use_archive(session, place)
             self.show_minute_zero()
             self.query_one("#servers").focus()
 
-        def ask(text: str) -> None:
-            dialog = ConfirmDialog("Collect the WAL that is still there?", text, "Collect")
-            self.app.push_screen(dialog, decided)
-
-        self.run_job(lambda emit, cancel: collecting.question(session, place), on_done=ask)
+        collecting.ask_and_collect(self, place, done)
 
 
 def switch_text(version: PostgresVersion) -> str:

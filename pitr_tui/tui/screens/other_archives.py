@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
@@ -12,10 +11,8 @@ from textual.binding import Binding, BindingType
 from pitr_tui.containers.container import PostgresContainer
 from pitr_tui.errors import PitrError
 from pitr_tui.recovery.collect import Collected
-from pitr_tui.recovery.events import Progress
 from pitr_tui.recovery.receiver_status import ReceiverStatus
 from pitr_tui.storage.location import EngineLocation, LocationKind
-from pitr_tui.tui.bridge import Emit
 from pitr_tui.tui.reach import Place
 from pitr_tui.tui.screens import collecting, receiving
 from pitr_tui.tui.screens.dialogs import ConfirmDialog
@@ -173,13 +170,6 @@ class OtherArchives(StepPane):
             return
         place = collecting.new_place(session)
 
-        def work(emit: Emit[Progress], cancel: threading.Event) -> Collected:
-            return collecting.collect_into(session, place, emit, cancel)
-
-        def decided(sure: bool | None) -> None:
-            if sure:
-                self.run_job(work, on_done=done, busy="collecting WAL")
-
         def done(found: Collected) -> None:
             self._collected = found, place
             if session.archive_directory is None or found.linked:
@@ -189,8 +179,4 @@ class OtherArchives(StepPane):
                 lost = after.number - before.number - 1
                 self.show_problem(PitrError(f"{lost} segments are missing after {before.name}"))
 
-        def ask(text: str) -> None:
-            dialog = ConfirmDialog("Collect the WAL that is still there?", text, "Collect")
-            self.app.push_screen(dialog, decided)
-
-        self.run_job(lambda emit, cancel: collecting.question(session, place), on_done=ask)
+        collecting.ask_and_collect(self, place, done)
