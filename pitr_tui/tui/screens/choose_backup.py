@@ -77,7 +77,8 @@ class ChooseBackupDialog(ModalScreen[str]):
         shown = backup.stop_time or backup.label.start_time
         if ended is not None:
             shown = f"{ended.astimezone(self._zone.zone):%Y-%m-%d %H:%M:%S}"
-        about = f"ended {shown}  {backup.format}  {size_text(backup.total_bytes):>8}"
+        which = "ended" if backup.stop_time else "began"  # not every backup tells both
+        about = f"{which} {shown}  {backup.format}  {size_text(backup.total_bytes):>8}"
         head = assemble(
             ("✓ " if mine and self._own else "▸ " if mine else "  "),
             (name, "$text-muted" if why else "bold"),
