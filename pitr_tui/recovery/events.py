@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -54,7 +54,11 @@ _TITLES = {
 
 @dataclass(frozen=True, slots=True)
 class RunStarted:
-    """A run begins. `files_and_commands` is the plan as it was shown."""
+    """A run begins. `files_and_commands` is the plan as it was shown.
+
+    `plan` has all that is needed to make the plan again, see `plan_record`; journals of the
+    first schema have none.
+    """
 
     run: str
     version: str
@@ -64,6 +68,46 @@ class RunStarted:
     target: str
     action: str
     files_and_commands: str
+    plan: dict[str, Any] = field(default_factory=dict)
+    schema: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RunTakenUp:
+    """A run that was cut off, failed or paused goes on, from `step`, perhaps to another target."""
+
+    step: Step
+    target: str
+    action: str
+    files_and_commands: str
+    plan: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CutKnown:
+    """What the WAL says around the place of the stop, read before the run begins.
+
+    The transactions are those that ended last before it and first behind it; `lost_rows` tells
+    what all transactions behind the cut changed, a table each. `archive_end` is the time of the
+    last transaction in the archive.
+    """
+
+    last_kept_xid: int | None
+    last_kept_time: datetime | None
+    first_lost_xid: int | None
+    first_lost_time: datetime | None
+    first_lost_deed: str
+    kept_transactions: int
+    lost_transactions: int
+    lost_rows: tuple[str, ...]
+    archive_end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceTaken:
+    """The destination is about to be used; `was_there` when it is an empty place of somebody's."""
+
+    was_there: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,13 +182,19 @@ class CheckDone:
 
 @dataclass(frozen=True, slots=True)
 class RunFailed:
-    """The run ended without the recovery that was asked for. `left` tells what remains."""
+    """The run ended without the recovery that was asked for. `left` tells what remains.
+
+    `failure` names the diagnosis, if the log gave one. With `kept` the copy is still there,
+    stopped, and the run can be taken up again.
+    """
 
     what: str
     why: str
     hint: str
     left: str
     cancelled: bool = False
+    failure: str = ""
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +210,23 @@ class RunFinished:
     timeline: TimelineId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """The person has opened the secondary for writing."""
+
+    timeline: TimelineId
+
+
+@dataclass(frozen=True, slots=True)
+class ThrownAway:
+    """The person has removed the secondary with its data."""
+
+
 Event = (
     RunStarted
+    | RunTakenUp
+    | CutKnown
+    | PlaceTaken
     | StepStarted
     | StepDone
     | Progress
@@ -173,6 +238,8 @@ Event = (
     | CheckDone
     | RunFailed
     | RunFinished
+    | Promoted
+    | ThrownAway
 )
 _BY_NAME: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Event)}
 
@@ -232,6 +299,14 @@ def _typed(hint: Any, value: Any) -> Any:
         return Lsn.parse(value)
     if hint is datetime:
         return datetime.fromisoformat(value)
+    if get_origin(hint) is dict:
+        if not isinstance(value, dict):
+            raise TypeError(f"{value!r} is not an object")
+        return value
+    if get_origin(hint) is tuple:
+        if not isinstance(value, list):
+            raise TypeError(f"{value!r} is not a list")
+        return tuple(_typed(get_args(hint)[0], one) for one in value)
     plain = (int, float) if hint is float else str if issubclass(hint, str) else int
     if not isinstance(value, plain):
         raise TypeError(f"{value!r} is not a {hint.__name__}")

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
-from pitr_tui.errors import PitrError
-from pitr_tui.recovery.events import Clock, Event, Sink, Stamped, from_json, to_json, utc_now
+from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.recovery.events import (
+    Clock,
+    Event,
+    LogArrived,
+    NameAbsent,
+    Progress,
+    ReplayAt,
+    SegmentStaged,
+    Sink,
+    Stamped,
+    from_json,
+    to_json,
+    utc_now,
+)
 
 STATE_VARIABLE = "PITR_STATE_DIR"
+SCHEMA = 2
 _FILE_NAME = "events.jsonl"
+# What only tells of the server: nothing is done upon it that a crash of the machine could hide.
+_NEWS = (LogArrived, NameAbsent, Progress, ReplayAt, SegmentStaged)
 
 
 def state_directory() -> Path:
@@ -22,23 +40,33 @@ def state_directory() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "pitr"
 
 
+def runs_directory() -> Path:
+    """Each run has a directory in it, by its name."""
+    return state_directory() / "runs"
+
+
 class Journal:
-    """One run's journal, open for writing; every event passes through it on its way."""
+    """One run's journal, open for writing by nobody else; every event passes through it."""
 
     def __init__(self, directory: Path, sink: Sink, clock: Clock = utc_now) -> None:
         self.directory = directory
         self._sink = sink
         self._clock = clock
-        descriptor = os.open(directory / _FILE_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        self._file = os.fdopen(descriptor, "w", encoding="utf-8")
+        descriptor = os.open(directory / _FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = os.fdopen(descriptor, "a", encoding="utf-8")
+        try:
+            _lock(self._file, directory)
+        except BaseException:
+            self._file.close()
+            raise
 
     @classmethod
     def create(cls, sink: Sink, clock: Clock = utc_now) -> Journal:
         """Begin a journal under a new name. Raises PitrError when it cannot be written."""
         name = f"{clock():%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-        directory = state_directory() / "runs" / name
+        directory = runs_directory() / name
         try:
-            directory.mkdir(parents=True, mode=0o700)
+            _make_private(directory)
             return cls(directory, sink, clock)
         except OSError as error:
             raise PitrError(
@@ -46,6 +74,23 @@ class Journal:
                 f"{directory}: {error.strerror}",
                 f"make room there, or name another place in {STATE_VARIABLE}",
             ) from error
+
+    @classmethod
+    def reopen(cls, directory: Path, sink: Sink, clock: Clock = utc_now) -> Journal:
+        """Go on with a journal; a line that a crash cut off is taken away.
+
+        Raises RefusedError while another process writes it, PitrError.
+        """
+        if not (directory / _FILE_NAME).is_file():
+            raise RefusedError(f"there is no journal in {directory}")
+        try:
+            journal = cls(directory, sink, clock)
+            journal._drop_unfinished_line()
+        except OSError as error:
+            raise PitrError(
+                "the journal of this run cannot be written", f"{directory}: {error.strerror}"
+            ) from error
+        return journal
 
     @property
     def run(self) -> str:
@@ -56,9 +101,10 @@ class Journal:
         """Record an event, then pass it on. Raises PitrError when the disk does not take it."""
         stamped = Stamped(self._clock(), event)
         try:
-            json.dump(to_json(stamped), self._file, ensure_ascii=True)
-            self._file.write("\n")
+            self._file.write(json.dumps(to_json(stamped)) + "\n")
             self._file.flush()
+            if not isinstance(event, _NEWS):
+                os.fsync(self._file.fileno())
         except OSError as error:
             raise PitrError(
                 "the journal of this run cannot be written",
@@ -70,20 +116,74 @@ class Journal:
     def close(self) -> None:
         self._file.close()
 
+    def _drop_unfinished_line(self) -> None:
+        descriptor = self._file.fileno()
+        end = size = os.fstat(descriptor).st_size
+        while end and os.pread(descriptor, 1, end - 1) != b"\n":
+            end -= 1
+        if end < size:
+            os.ftruncate(descriptor, end)
+
 
 def read_journal(path: Path) -> Iterator[Stamped]:
     """The events of a journal, from its file or its run's directory.
 
-    A last line that was cut off by a crash is passed over. Raises PitrError for others.
+    A last line that was cut off by a crash is passed over. Raises PitrError for others, and
+    RefusedError for a journal of a later schema.
     """
     file_path = path / _FILE_NAME if path.is_dir() else path
     try:
-        lines = file_path.read_text("utf-8", "replace").splitlines(keepends=True)
+        with file_path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            for line in file:
+                if line.endswith("\n"):
+                    data = _parsed(line)
+                    _require_known(data, file_path)
+                    yield from_json(data)
     except OSError as error:
         raise PitrError(f"there is no journal at {path}", str(error.strerror)) from error
-    for line in lines:
-        if line.endswith("\n"):
-            yield from_json(_parsed(line))
+
+
+def is_written(directory: Path) -> bool:
+    """Whether a process is writing the journal in a run's directory now."""
+    try:
+        with (directory / _FILE_NAME).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _lock(file: IO[str], directory: Path) -> None:
+    """The lock goes with its process, however that ends."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise RefusedError(
+            f"the run {directory.name} is being written by another pitr",
+            "only one may have a run at a time",
+            "look at that one, or end it first",
+        ) from error
+
+
+def _make_private(directory: Path) -> None:
+    """A new directory, and those above it of ours, for nobody else."""
+    runs = directory.parent
+    for path in (runs.parent, runs):
+        if not path.is_dir():
+            path.mkdir(parents=True, mode=0o700, exist_ok=True)
+    directory.mkdir(mode=0o700)
+
+
+def _require_known(data: dict[str, object], path: Path) -> None:
+    schema = data.get("schema", SCHEMA)
+    if isinstance(schema, int) and schema > SCHEMA:
+        raise RefusedError(
+            f"{path.parent.name} is the journal of a newer pitr",
+            f"its schema is {schema}; this pitr knows up to {SCHEMA}",
+            "use that newer version",
+        )
 
 
 def _parsed(line: str) -> dict[str, object]:

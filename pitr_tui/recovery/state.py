@@ -14,19 +14,23 @@ from pitr_tui.postgres.target import Latest, Stop
 from pitr_tui.postgres.walname import is_segment
 from pitr_tui.recovery.events import (
     CheckDone,
+    CutKnown,
     Event,
     FeedFailed,
     LogArrived,
     NameAbsent,
     Progress,
+    Promoted,
     ReplayAt,
     RunFailed,
     RunFinished,
     RunStarted,
+    RunTakenUp,
     Stamped,
     Step,
     StepDone,
     StepStarted,
+    ThrownAway,
 )
 
 _RATE_WINDOW = timedelta(seconds=10)
@@ -81,6 +85,10 @@ class RunView:
     checks: list[CheckDone] = field(default_factory=list)
     failed: RunFailed | None = None
     finished: RunFinished | None = None
+    taken_up: RunTakenUp | None = None
+    cut: CutKnown | None = None
+    promoted: Promoted | None = None
+    thrown_away: bool = False
     _marks: deque[tuple[datetime, Lsn]] = field(default_factory=deque)
 
     def apply(self, stamped: Stamped) -> None:
@@ -113,6 +121,14 @@ class RunView:
                 self.state = RunState.CANCELLED if event.cancelled else RunState.FAILED
             case RunFinished():
                 self.finished = event
+            case RunTakenUp():
+                self._begin_again(event)
+            case CutKnown():
+                self.cut = event
+            case Promoted():
+                self.promoted = event
+            case ThrownAway():
+                self.thrown_away = True
             case _:
                 pass
 
@@ -160,7 +176,7 @@ class RunView:
     @property
     def aims_at_stop(self) -> bool:
         """Whether the server was given a target at which it has to stop by itself."""
-        return self.started is None or self.started.target != str(Latest())
+        return self.target != str(Latest())
 
     @property
     def fraction(self) -> float | None:
@@ -178,6 +194,22 @@ class RunView:
         if self.replay is None or self.replay.end is None or self.rate <= 0:
             return None
         return max(0.0, (self.replay.end - self.replay.lsn) / self.rate)
+
+    @property
+    def target(self) -> str:
+        """Where the run is to stop, as it was asked for last."""
+        last = self.taken_up or self.started
+        return last.target if last is not None else ""
+
+    def _begin_again(self, event: RunTakenUp) -> None:
+        """What was said of the server before holds no more: it is started anew, or looked at."""
+        fresh = RunView()
+        for one in _OF_THE_SERVER:
+            setattr(self, one, getattr(fresh, one))
+        order = list(Step)
+        self.done = {s: t for s, t in self.done.items() if order.index(s) < order.index(event.step)}
+        self.taken_up = event
+        self.step = event.step
 
     def _enter(self, step: Step) -> None:
         if step is Step.COPY:
@@ -201,4 +233,11 @@ class RunView:
 
 
 _ORDER = tuple(RunState)
+# What the server told; the rest is the run's own.
+_OF_THE_SERVER = (
+    *("state", "replay", "rate", "log_time", "stop", "paused", "opened", "at_consistency"),
+    *("redo_done", "last_transaction", "new_timeline", "segments_restored", "last_restored"),
+    *("failures", "alarms", "feed_failure", "absent", "checks", "failed", "finished"),
+    "_marks",
+)
 _AT_TARGET = (RunState.STOPPED, RunState.PAUSED, RunState.PROMOTED, RunState.SHUT_DOWN)

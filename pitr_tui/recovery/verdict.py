@@ -18,6 +18,18 @@ from pitr_tui.recovery.state import RunState, RunView
 from pitr_tui.recovery.verify import ServerState
 from pitr_tui.wording import count_text
 
+
+class RecoveryFailedError(PitrError):
+    """The replay did not end where it should have.
+
+    `failure` is the id of the diagnosis. With `restartable` a plain restart of the secondary
+    is enough, once the cause is mended: the copy is kept.
+    """
+
+    failure = ""
+    restartable = False
+
+
 _DAMAGE = (Kind.CHECKSUM, Kind.BAD_PAGE, Kind.FOREIGN_SYSTEM, Kind.WRONG_SIZE)
 _CONSEQUENCES = (Kind.FETCH_FATAL, Kind.STARTUP_FAILED)
 

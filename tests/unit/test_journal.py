@@ -6,16 +6,16 @@ import stat
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pitr_tui.errors import PitrError
+from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.recovery.events import Event, LogArrived, Stamped, from_json, to_json
-from pitr_tui.recovery.journal import Journal, read_journal, state_directory
+from pitr_tui.recovery.journal import SCHEMA, Journal, is_written, read_journal, state_directory
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 # Undecodable bytes of a path are lone surrogates; JSON would join a pair of them to one character.
@@ -38,6 +38,10 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return MOMENTS
     if hint is float:
         return st.floats(allow_nan=False, allow_infinity=False)
+    if get_origin(hint) is dict:
+        return st.dictionaries(ANY_TEXT, st.none() | st.booleans() | st.integers() | ANY_TEXT)
+    if get_origin(hint) is tuple:
+        return st.lists(values(get_args(hint)[0]), max_size=3).map(tuple)
     if parts := get_args(hint):
         return st.one_of(*map(values, parts))
     return st.from_type(hint)
@@ -192,3 +196,31 @@ def test_a_missing_journal_is_told(tmp_path: Path) -> None:
     for path in (tmp_path, tmp_path / "none.jsonl"):
         with pytest.raises(PitrError, match="there is no journal at"):
             list(read_journal(path))
+
+
+def test_only_one_may_write_it() -> None:
+    journal = Journal.create(lambda _: None)
+    assert is_written(journal.directory)
+    with pytest.raises(RefusedError, match="another pitr"):
+        Journal.reopen(journal.directory, lambda _: None)
+    journal.close()
+    assert not is_written(journal.directory)
+    Journal.reopen(journal.directory, lambda _: None).close()
+
+
+@pytest.mark.parametrize("tear", [1, 2, 10, 60])
+def test_it_goes_on_behind_a_torn_line(tear: int) -> None:
+    path = journal_of("one", "two", "three")
+    path.write_bytes(path.read_bytes()[:-tear])
+    journal = Journal.reopen(path.parent, lambda _: None, lambda: NOON)
+    journal.emit(LogArrived("four"))
+    journal.close()
+    assert texts_of(path) == ["one", "two", "four"]
+
+
+def test_a_journal_of_a_later_schema_is_left_alone() -> None:
+    path = journal_of("one")
+    line = {"at": "2030-01-01T00:00:00+00:00", "event": "Unheard", "schema": SCHEMA + 1}
+    path.write_text(json.dumps(line) + "\n")
+    with pytest.raises(RefusedError, match="newer pitr"):
+        list(read_journal(path))
