@@ -87,6 +87,10 @@ class ObservationKind(StrEnum):
     CRASH_RECOVERY = ("crash recovery", ALARM,
         "The server repairs itself after a crash and does not ask the WAL archive; if a recovery "
         "from a backup was meant, its signal file or recovery.conf is missing.")
+    SHUTDOWN_INTERRUPTED = ("shutdown interrupted", NEWS,
+        "The files are those of a server that was cut off while it was stopping, at {time}.")
+    REINITIALISING = ("reinitialising", ALARM,
+        "A process of the server crashed, so the server starts over by itself.")
     WAL_DIRECTORY = ("wal directory", NEWS,
         "The server creates {name}, which a backup may leave out: normal.")
     PREPARING_FILES = ("preparing files", NEWS,
@@ -131,6 +135,15 @@ class ObservationKind(StrEnum):
         "The server receives WAL from a primary, from {lsn} on timeline {timeline}.")
     WAITING_FOR_WAL = ("waiting for wal", NEWS,
         "Replay waits for WAL from {lsn} on, which has not arrived.")
+    STREAM_FAILED = ("stream failed", ALARM,
+        "The server could not get WAL from a primary ({what}); it goes on with the archive.")
+    NEW_TARGET_TIMELINE = ("new target timeline", NEWS,
+        "Replay follows timeline {timeline} from here on, because its history file has appeared.")
+    CONTRECORD_SKIPPED = ("contrecord skipped", NEWS,
+        "A record that the primary never finished was skipped at {lsn}: normal.")
+    PAGE_MISSING = ("page missing", ALARM,
+        "The WAL changes {name}, which the data files do not have[ (page {what})]; "
+        "harmless only if a later record drops that file.")
     STREAMING_ENDED = ("streaming ended", NEWS,
         "The primary sends no more WAL[ on timeline {timeline}].")
 
@@ -203,6 +216,18 @@ class ObservationKind(StrEnum):
         "choose the timeline by hand, or start from a fresh copy.")
     NO_TIMELINE_HISTORY = ("no timeline history", FAILURE,
         "Timeline {timeline} was asked for, but its history file is not in the archive.")
+    BAD_HISTORY = ("bad history", FAILURE,
+        "A timeline's history file is damaged[ ({what})].")
+
+    # The base backup itself.
+    BAD_BACKUP = ("bad backup", FAILURE,
+        "The base backup is not sound, and no WAL can mend it; restore another backup.")
+    BAD_CONTROL_FILE = ("bad control file", FAILURE,
+        "The file global/pg_control is missing or damaged, so the copy is not whole.")
+    MISSING_TABLESPACE = ("missing tablespace", FAILURE,
+        "A tablespace has no place here[ ({name})]; make its directory, or map it elsewhere.")
+    DAMAGED_DATA = ("damaged data", FAILURE,
+        "The copied data files are damaged or not whole[ ({name})].")
 
     # Settings the WAL demands.
     PARAMETER_TOO_LOW = ("parameter too low", FAILURE,
@@ -240,6 +265,9 @@ class ObservationKind(StrEnum):
     # The configuration.
     MULTIPLE_TARGETS = ("multiple targets", FAILURE,
         "More than one recovery target is set; keep exactly one.")
+    TOO_FEW_SLOTS = ("too few slots", FAILURE,
+        "The server is configured for less than the copied data directory holds; "
+        "raise the setting that the line names and start again.")
     BAD_SETTING = ("bad setting", FAILURE,
         "The server does not accept a setting or a configuration file[ ({name})].")
     OLD_RECOVERY_CONF = ("old recovery.conf", FAILURE,
@@ -251,6 +279,11 @@ class ObservationKind(StrEnum):
     # The place it runs in.
     BAD_PERMISSIONS = ("bad permissions", FAILURE,
         "The server may not use a file or directory, or its permissions are too open[ ({name})].")
+    WRONG_USER = ("wrong user", FAILURE,
+        "PostgreSQL refuses to run as root; start it as the owner of the data directory.")
+    WRONG_IMAGE_PLACE = ("wrong image place", FAILURE,
+        "The container image found nothing or something unexpected where it keeps its data: "
+        "mount the copy elsewhere and name it by PGDATA.")
     INCREMENTAL = ("incremental", FAILURE,
         "This is an incremental backup; combine it with its parents by pg_combinebackup first.")
     VERSION_MISMATCH = ("version mismatch", FAILURE,

@@ -25,6 +25,7 @@ __all__ = [
     "ObservationKind",
     "Severity",
     "explain",
+    "goal",
     "observe",
     "parse_line",
 ]
@@ -112,15 +113,15 @@ def parse_line(text: str) -> LogLine:
         return LogLine(text, None, None, None, text)
     return LogLine(
         text,
-        _moment(match["time"], match["zone"]),
+        moment_of(match["time"], match["zone"]),
         int(match["pid"]),
         Severity(match["severity"]),
         match["message"],
     )
 
 
-def _moment(text: str, zone: str) -> datetime | None:
-    """Read %m; an abbreviation such as EST names several zones, so it gives None."""
+def moment_of(text: str, zone: str) -> datetime | None:
+    """A time as %m prints it; an abbreviation such as EST names several zones, so it gives None."""
     try:
         moment = datetime.fromisoformat(text)
         if zone in ("UTC", "GMT"):
@@ -173,6 +174,7 @@ def _observation(kind: ObservationKind, said: dict[str, str | None]) -> Observat
     )
 
 
+_FIELDS = tuple(field.name for field in fields(Observation))
 _OPTIONAL = re.compile(r"\[([^]]*)\]")
 _GOALS = {
     "latest": "the end of the WAL, because no target is set",
@@ -191,6 +193,16 @@ _PLACES = {
 }
 
 
+def goal(aim: Observation) -> str:
+    """The target that a RECOVERY_MODE line tells, in words.
+
+    >>> goal(Observation(ObservationKind.RECOVERY_MODE, xid=9, what="xid"))
+    'transaction 9'
+    """
+    said = {name: getattr(aim, name) for name in _FIELDS}
+    return _GOALS.get(aim.what or "", "its target").format_map(said)
+
+
 def explain(observation: Observation) -> str:
     """Say in one sentence what a line means, for somebody who is tired.
 
@@ -200,13 +212,12 @@ def explain(observation: Observation) -> str:
     'The server is readable, but NOT at the target yet:'
     """
     said = {
-        field.name: "(not told)" if (value := getattr(observation, field.name)) is None else value
-        for field in fields(observation)
+        name: "(not told)" if (value := getattr(observation, name)) is None else value
+        for name in _FIELDS
     }
     said["side"] = "after" if observation.before is False else "before"
-    what = observation.what or ""
-    said["goal"] = _GOALS.get(what, "its target").format_map(said)
-    said["place"] = _PLACES.get(what, "there").format_map(said)
+    said["goal"] = goal(observation)
+    said["place"] = _PLACES.get(observation.what or "", "there").format_map(said)
 
     def told(part: re.Match[str]) -> str:
         names = re.findall(r"\{(\w+)\}", part[1])

@@ -169,6 +169,16 @@ class PostgresVersion:
         return self.number >= 100000
 
     @property
+    def forgot_trigger_file(self) -> bool:
+        """Without `promote_trigger_file`, a file that opens a standby."""
+        return self.number >= 160000
+
+    @property
+    def has_slot_synchronization(self) -> bool:
+        """`sync_replication_slots`, for which a standby connects to its primary."""
+        return self.number >= 170000
+
+    @property
     def has_startup_progress(self) -> bool:
         """`log_startup_progress_interval`."""
         return self.number >= 150000
@@ -225,6 +235,28 @@ class PostgresVersion:
     def tells_slot_health(self) -> bool:
         """`wal_status` of a replication slot: whether the server still has its WAL."""
         return self.number >= 130000
+
+    # What a server can be asked.
+
+    @property
+    def tells_collation_versions(self) -> bool:
+        """`pg_collation.collversion`, held against the library by pg_collation_actual_version()."""
+        return self.number >= 100000
+
+    @property
+    def tells_database_collation_version(self) -> bool:
+        """`pg_database.datcollversion`: of the collation that a database has by default."""
+        return self.number >= 150000
+
+    @property
+    def tells_backend_type(self) -> bool:
+        """`pg_stat_activity.backend_type`, with processes that are not sessions."""
+        return self.number >= 100000
+
+    @property
+    def logs_hash_indexes(self) -> bool:
+        """Whether WAL has the changes of hash indexes; before, they are wrong after a recovery."""
+        return self.number >= 100000
 
     # What WAL records and catalog rows look like.
 

@@ -120,9 +120,24 @@ def test_a_rare_message(severity: str, message: str, kind: str, told: dict[str, 
         ("cp: error writing 'pg_wal/RECOVERYXLOG': No space left on device", K.DISK_FULL),
         ("OSError: [Errno 28] No space left on device: '/x'", K.DISK_FULL),
         ("cp: cannot open '/archive/0A' for reading: Permission denied", K.BAD_PERMISSIONS),
+        ('"root" execution of the PostgreSQL server is not permitted.', K.WRONG_USER),
+        (
+            "Error: in 18+, these Docker images are configured to store database data in a",
+            K.WRONG_IMAGE_PLACE,
+        ),
+        (
+            "Error: Database is uninitialized and superuser password is not specified.",
+            K.WRONG_IMAGE_PLACE,
+        ),
+        (
+            'postgres: could not access the server configuration file "/d/postgresql.conf": No '
+            "such file or directory",
+            K.NOT_A_DATA_DIRECTORY,
+        ),
+        ("postgres: could not find the database system", K.BAD_CONTROL_FILE),
     ],
 )
-def test_restore_commands_own_complaint_is_heard(text: str, kind: K) -> None:
+def test_what_is_said_without_a_prefix_is_heard(text: str, kind: K) -> None:
     found = observe(parse_line(text))
     assert found
     assert found.kind is kind

@@ -1,0 +1,196 @@
+"""`pitr explain`: any log file, no server, no privileges."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import json
+import lzma
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zstandard
+
+from pitr_tui.cli import main
+from tests.unit.made import SERVER_LOGS
+
+HEAVY = {"docker", "numpy", "psycopg2", "rich", "textual", "yaml"}
+Explained = Callable[..., dict[str, Any]]
+
+
+def log(major: str, number: str) -> Path:
+    (path,) = (SERVER_LOGS / major).glob(f"{number}_*.log")
+    return path
+
+
+@pytest.fixture
+def explained(capsys: pytest.CaptureFixture[str]) -> Explained:
+    def explain(path: Path | str, code: int = 0) -> dict[str, Any]:
+        assert main(["explain", str(path), "--json"]) == code
+        out = capsys.readouterr().out
+        assert out.count("\n") == 1
+        told: dict[str, Any] = json.loads(out)
+        return told
+
+    return explain
+
+
+def test_a_met_target_in_json(explained: Explained) -> None:
+    told = explained(log("18", "05"))
+    assert (told["state"], told["reached_target"], told["failure"]) == ("shut down", True, None)
+    assert told["target"] == {"kind": "xid", "text": "transaction 756", "value": 756, "xid": 756}
+    stop = told["stop"]
+    assert (stop["what"], stop["before"], stop["xid"]) == ("commit", True, 756)
+    assert (told["timeline"], told["version"], told["lives"]) == (2, "18.6", 1)
+    first = told["events"][0]
+    assert (first["kind"], first["time"]) == ("server start", "2026-11-22T14:54:25.937000+00:00")
+    assert all({"time", "kind", "text", "explanation"} <= set(one) for one in told["events"])
+
+
+def test_every_kind_of_target_in_json(explained: Explained) -> None:
+    assert explained(log("18", "07"))["target"]["name"] == "before_drop"
+    assert explained(log("18", "09"))["target"]["lsn"] == "0/3002470"
+    assert explained(log("18", "03"))["target"]["time"].startswith("2026-11-22 14:5")
+    assert explained(log("18", "08"))["target"]["kind"] == "immediate"
+    assert explained(log("18", "11"))["target"] is None
+
+
+def test_a_failure_in_json(explained: Explained) -> None:
+    told = explained(log("18", "20"), code=1)
+    failure = told["failure"]
+    assert set(failure) == {"id", "cause", "evidence", "fix", "restartable", "warning"}
+    assert (failure["id"], failure["restartable"]) == ("NO_CHECKPOINT", True)
+    assert "backup_label" in failure["warning"]
+    assert "000000010000000000000002" in failure["evidence"]
+
+
+def test_probes_and_deliveries_are_folded(explained: Explained) -> None:
+    events = explained(log("18", "58"))["events"]
+    runs = [one for one in events if one["kind"] == "fetched"]
+    last = max(runs, key=lambda one: int(one["count"]))
+    assert (last["count"], last["first"][-2:], last["last"][-2:]) == (6, "04", "09")
+    assert "(6 segments)" in last["explanation"]
+    absent = [one for one in events if one["kind"] == "absent"]
+    assert [one["count"] for one in absent] == [1, 2, 1, 1]
+
+
+def test_people_get_the_verdict_first(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(log("12", "21"))]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert (
+        lines[0] == "state     ✗ SUSPECT OPEN: do not trust these data; the target was NOT reached"
+    )
+    assert all(len(line) <= 80 for line in lines)
+    text = "\n".join(lines)
+    for words in ("Why: ", "Evidence: ", "Fix: ", "a restart is not enough", "(UNREACHED)"):
+        assert words in text
+
+
+def test_the_anti_hint_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", str(log("15", "20"))]) == 1
+    assert "WARNING:  PostgreSQL's hint invites you to remove backup_label. Do NOT" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_target_before_the_backup_is_remarked(explained: Explained) -> None:
+    for major in ("9.6", "13", "18"):
+        told = explained(log(major, "14"))
+        assert told["reached_target"] is True
+        assert "lies before the base backup" in told["notes"][0]
+
+
+def zstd(data: bytes) -> bytes:
+    return zstandard.ZstdCompressor().compress(data)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, bz2.compress, lzma.compress, zstd])
+def test_compressed_logs_are_read(
+    tmp_path: Path, explained: Explained, pack: Callable[[bytes], bytes]
+) -> None:
+    packed = tmp_path / "log"
+    packed.write_bytes(pack(log("18", "03").read_bytes()))
+    assert explained(packed) == explained(log("18", "03"))
+
+
+def test_a_cut_file_is_told_as_far_as_it_goes(tmp_path: Path, explained: Explained) -> None:
+    cut = tmp_path / "log.gz"
+    data = gzip.compress(os.urandom(3000).hex().encode() + b"\n" + log("18", "03").read_bytes())
+    cut.write_bytes(data[:-20])
+    assert any("breaks off" in note for note in explained(cut)["notes"])
+
+
+def test_a_directory_is_read_in_the_order_of_time(tmp_path: Path, explained: Explained) -> None:
+    lines = log("18", "03").read_text().splitlines(keepends=True)
+    (tmp_path / "postgresql-Tue.log").write_text("".join(lines[:9]))
+    (tmp_path / "postgresql-Mon.log.gz").write_bytes(gzip.compress("".join(lines[9:]).encode()))
+    (tmp_path / "postgresql-Tue.csv").write_text("2026-11-22 14:43:48.896 UTC,,,7\n")
+    (tmp_path / "notes.txt").write_text("nothing of a server\n")
+    told = explained(tmp_path)
+    assert told["reached_target"] is True
+    assert told["events"][0]["kind"] == "server start"
+
+
+def test_a_pipe_is_read(monkeypatch: pytest.MonkeyPatch, explained: Explained) -> None:
+    data = log("18", "04").read_bytes()
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
+    assert explained("-")["state"] == "shut down"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(gzip.compress(data))))
+    assert explained("-")["state"] == "shut down"
+
+
+def test_utf16_from_a_windows_shell_is_read(tmp_path: Path, explained: Explained) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(log("18", "04").read_text().encode("utf-16"))
+    assert explained(path)["reached_target"] is True
+
+
+def test_what_is_no_log(tmp_path: Path, explained: Explained) -> None:
+    path = tmp_path / "x"
+    path.write_text("hello\n")
+    told = explained(path)
+    assert (told["state"], told["reached_target"], told["events"]) == ("init", None, [])
+    assert told["notes"] == ["There is no line of a PostgreSQL server in it."]
+    path.write_text("2026-11-22 14:43:48.896 CET [7] LOG:  Datenbanksystem ist bereit\n" * 5)
+    assert "lc_messages" in explained(path)["notes"][0]
+    (tmp_path / "empty").mkdir()
+    for name in (tmp_path / "missing", tmp_path / "empty"):
+        assert main(["explain", str(name)]) == 2
+
+
+def test_hostile_text_stays_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "log"
+    stamp = b"2026-11-22 14:43:48.896 UTC [7] "
+    path.write_bytes(
+        stamp + b"FATAL:  \x1b[2J\x00\xff\xfe[bold]\n" + stamp + b"FATAL:  " + b"x" * 3_000_000
+    )
+    assert main(["explain", str(path)]) == 1
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\x00" not in out
+    assert "␛[2J" in out
+    assert len(out) < 20_000
+
+
+def test_nothing_heavy_is_needed() -> None:
+    code = (
+        "import atexit, sys; atexit.register(lambda: print(*sys.modules, file=sys.stderr)); "
+        "from pitr_tui.cli import main; sys.exit(main())"
+    )
+    path = log("18", "03")
+    process = subprocess.run(
+        [sys.executable, "-c", code, "explain", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PATH": os.environ["PATH"], "HOME": "/nowhere"},
+    )
+    assert process.returncode == 0, process.stderr
+    modules = {name.partition(".")[0] for name in process.stderr.split()}
+    assert not modules & HEAVY
