@@ -10,6 +10,7 @@ from pitr_tui.cli.output import Output
 from pitr_tui.cli.signals import cancellable
 from pitr_tui.cli.transaction_words import wrapped
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
+from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.recovery.checks import Evidence, Judgement, Light, fitted, judge
 from pitr_tui.recovery.checks.backup import wholeness_check
 from pitr_tui.recovery.events import CheckDone, Status, utc_now
@@ -51,19 +52,25 @@ def check(parsed: argparse.Namespace, output: Output) -> int:
 
 
 def examine(
-    plan: RecoveryPlan, output: Output, *, quick: bool, xid: int | None = None
+    plan: RecoveryPlan,
+    output: Output,
+    *,
+    quick: bool,
+    xid: int | None = None,
+    reached: Lsn | None = None,
 ) -> tuple[RecoveryPlan, Judgement]:
     """Look at the WAL on the way of a plan, make the plan fit it, and judge that.
 
     `quick` looks at the heads of segments alone; `xid` is the transaction id as it was asked
-    for. Raises PitrError when the archive cannot be read.
+    for; `reached` is where a secondary goes on that has replayed a part of the way. Raises
+    PitrError when the archive cannot be read.
     """
     evidence = gather(plan, output, quick=quick)
     if xid is not None and xid >= 1 << 32:
         evidence = replace(evidence, full_xid=xid)
     with suppress(PitrError, OSError):  # the check of what could not be looked at says so
         plan = fitted(plan, evidence)
-    return plan, judge(plan, utc_now(), evidence)
+    return plan, judge(plan, utc_now(), evidence, reached)
 
 
 def gather(plan: RecoveryPlan, output: Output, *, quick: bool) -> Evidence:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pitr_tui.cli.output import Output
 from pitr_tui.errors import CancelledError, RefusedError
+from pitr_tui.postgres.quote import visible
 
 
 def can_ask(output: Output) -> bool:
@@ -31,6 +33,28 @@ def require_yes(question: str, output: Output, otherwise: str = "nothing was cha
     with interrupted_means(otherwise):
         if not confirmed(question):
             raise CancelledError(otherwise)
+
+
+def require_name(parsed: argparse.Namespace, output: Output, name: str, what: str) -> None:
+    """Tell what will be done, and go on only when the name of what it is done to was typed.
+
+    `--confirm NAME` answers before. Raises CancelledError for another answer, RefusedError
+    where nobody can be asked.
+    """
+    otherwise = "nothing was changed"
+    given = parsed.confirm
+    if given is None:
+        if not can_ask(output):
+            raise RefusedError(otherwise, "it was not confirmed", f"say --confirm {visible(name)}")
+        output.say(what)
+        with interrupted_means(otherwise):
+            try:
+                given = input(f"Type {visible(name)} to go on: ").strip()
+            except EOFError:
+                print()
+                given = ""
+    if given != name:
+        raise CancelledError(f"{otherwise}: {visible(given)!r} is not {visible(name)}")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +61,20 @@ def engine_of(parsed: argparse.Namespace) -> Engine:
         known = parsed.engine = Engine.connect()
         atexit.register(known.close)
     return known
+
+
+@dataclass
+class RunPlaces:
+    """The places of a recorded run, reached as the commands reach theirs."""
+
+    parsed: argparse.Namespace
+
+    def engine(self) -> Engine:
+        return engine_of(self.parsed)
+
+    def path(self, place: str, image: str) -> ReadPath:
+        self.parsed.image = image
+        return read_place(self.parsed, place)
 
 
 def image_of(parsed: argparse.Namespace, wanted_for: EngineLocation) -> str:

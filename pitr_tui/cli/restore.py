@@ -11,34 +11,13 @@ from pitr_tui.cli.check import examine, show_check, show_verdict
 from pitr_tui.cli.connection import compose_service, server_of
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.places import engine_of, image_of, read_place
+from pitr_tui.cli.run_words import tell
 from pitr_tui.cli.signals import cancelling
+from pitr_tui.cli.targets import target_of
 from pitr_tui.errors import PitrError, RefusedError, UsageError
-from pitr_tui.postgres.lsn import Lsn, TimelineId
-from pitr_tui.postgres.moment import parse_moment, zone_named
-from pitr_tui.postgres.target import (
-    AtLsn,
-    AtName,
-    AtTime,
-    AtXid,
-    Immediate,
-    Latest,
-    RecoveryTarget,
-    TargetAction,
-)
+from pitr_tui.postgres.lsn import TimelineId
+from pitr_tui.postgres.target import Latest, TargetAction
 from pitr_tui.recovery.checks import require_passed
-from pitr_tui.recovery.events import (
-    CheckDone,
-    FeedFailed,
-    Progress,
-    ReplayAt,
-    RunFailed,
-    RunFinished,
-    Stamped,
-    StepDone,
-    StepStarted,
-    to_json,
-    utc_now,
-)
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.run import recover
@@ -72,11 +51,11 @@ def restore(parsed: argparse.Namespace, output: Output) -> int:
     require_passed(checks)
     if parsed.dry_run:
         return 0
-    journal = Journal.create(lambda stamped: _tell(stamped, output))
+    journal = Journal.create(lambda stamped: tell(stamped, output))
     cancel = threading.Event()
     try:
         with cancelling(cancel):
-            recover(plan, journal, cancel)
+            recover(plan, journal, cancel, judgement)
         output.say(f"  stop it: {plan.secondary.stop_command()}")
     finally:
         journal.close()
@@ -123,7 +102,7 @@ def plan_of(parsed: argparse.Namespace) -> RecoveryPlan:
     """What the options ask for. Raises PitrError."""
     archive = WalArchive(read_place(parsed, parsed.archive))
     backup = open_backup(read_place(parsed, parsed.backup), archive)
-    target = _target(parsed)
+    target = target_of(parsed)
     default = TargetAction.PROMOTE if isinstance(target, Latest) else TargetAction.PAUSE
     return RecoveryPlan(
         backup=backup,
@@ -160,52 +139,3 @@ def _secondary(parsed: argparse.Namespace, backup: Backup, archive: WalArchive) 
         role=parsed.role,
         source_image=source.image if source else "",
     )
-
-
-def _target(parsed: argparse.Namespace) -> RecoveryTarget:
-    inclusive = not parsed.exclusive
-    if parsed.target_time is not None:
-        zone = zone_named(parsed.zone) if parsed.zone else None
-        return AtTime(parse_moment(parsed.target_time, zone, utc_now()), inclusive)
-    if parsed.target_xid is not None:
-        return AtXid(parsed.target_xid, inclusive)
-    if parsed.target_lsn is not None:
-        return AtLsn(Lsn.parse(parsed.target_lsn), inclusive)
-    if parsed.exclusive:
-        raise UsageError(
-            "--exclusive makes no sense here",
-            "only a time, a transaction and a WAL position have a before and an after",
-        )
-    if parsed.target_name is not None:
-        return AtName(parsed.target_name)
-    return Immediate() if parsed.immediate else Latest()
-
-
-def _tell(stamped: Stamped, output: Output) -> None:
-    """One event of the run, for people or for programs."""
-    output.fact(to_json(stamped))
-    match stamped.event:
-        case StepStarted(step):
-            output.begin(step.words)
-        case StepDone(step, seconds):
-            output.finished(step.words, seconds)
-        case Progress(done, total):
-            output.progress("copy", done, total, "byte")
-        case ReplayAt(lsn, start, end):
-            output.progress(f"replay at {lsn}", lsn - start, (end or lsn) - start, "byte")
-        case FeedFailed(name, why):
-            output.say(f"  ✗ {name}: {why}")
-        case CheckDone() as check:
-            show_check(check, output)
-        case RunFinished() as finished:
-            output.say(f"✓ {finished.headline}")
-            branch = f", timeline {finished.timeline}" if finished.timeline else ""
-            output.say(f"  state: {finished.state}{branch}")
-            if finished.last_transaction:
-                output.say(f"  last transaction: {finished.last_transaction}")
-            if finished.connect:
-                output.say(f"  look at it: {finished.connect}")
-        case RunFailed() as failed:
-            output.say(f"  what is left: {failed.left}")
-        case _:
-            pass

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pitr_tui.errors import PitrError
@@ -70,6 +71,7 @@ class RunStarted:
     files_and_commands: str
     plan: dict[str, Any] = field(default_factory=dict)
     schema: int = 1
+    pitr: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,24 @@ class RunTakenUp:
     action: str
     files_and_commands: str
     plan: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBefore:
+    """One named check of the plan, made before anything was done."""
+
+    name: str
+    status: Status
+    evidence: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict over the plan, with which the person let it begin."""
+
+    light: str
+    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +128,13 @@ class PlaceTaken:
     """The destination is about to be used; `was_there` when it is an empty place of somebody's."""
 
     was_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """The server is about to be stopped, and unless it is `kept` the copy to be removed."""
+
+    kept: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,8 +252,11 @@ class ThrownAway:
 Event = (
     RunStarted
     | RunTakenUp
+    | CheckedBefore
+    | Judged
     | CutKnown
     | PlaceTaken
+    | GivenUp
     | StepStarted
     | StepDone
     | Progress
@@ -271,7 +301,7 @@ def from_json(data: dict[str, Any]) -> Stamped:
     """The event that `to_json` wrote. Raises PitrError for anything else."""
     try:
         kind = _BY_NAME[data["event"]]
-        hints = get_type_hints(kind)
+        hints = _hints(kind)
         values = {
             f.name: _typed(hints[f.name], data[f.name])
             for f in dataclasses.fields(kind)
@@ -280,6 +310,11 @@ def from_json(data: dict[str, Any]) -> Stamped:
         return Stamped(datetime.fromisoformat(data["at"]), kind(**values))
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, PitrError) as error:
         raise PitrError("this is not a line of a journal", f"{error!r} in {data!r}") from error
+
+
+@cache
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _plain(value: object) -> object:

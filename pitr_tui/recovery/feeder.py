@@ -16,10 +16,13 @@ src/backend/access/transam/xlogarchive.c.
 
 from __future__ import annotations
 
+import secrets
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -34,12 +37,14 @@ from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
 
 FEED_DIRECTORY = OWN_DIRECTORY / "wal"
 SCRIPT_PATH = OWN_DIRECTORY / "restore-command"
-RESTORE_COMMAND = f"sh {SCRIPT_PATH} %f %p"
+RESTORE_COMMAND = f"exec sh {SCRIPT_PATH} %f %p"  # the script has to know its parent
 
+_ROOMS = ("ready", "asked", "answers", "drafts")
 _AHEAD = 8
 _WORKERS = 3
 _RETRY_PAUSES = (0.0, 0.3, 1.0, 2.0)
 _HEARTBEAT_SECONDS = 1.0
+_LAST_SECONDS = 2.0  # for what is being read when the feed ends
 
 
 def restore_script() -> str:
@@ -147,24 +152,45 @@ class WalFeeder:
     source: WalSource
     directory: WritePath
     user: Owner
+    newest: str = ""  # a segment that the archive had when the run began
     _next: int = field(init=False)
     _started: dict[str, _Fetch] = field(default_factory=dict, init=False)
     _asked: set[str] = field(default_factory=set, init=False)
     _staged: deque[str] = field(default_factory=lambda: deque(maxlen=3 * _AHEAD), init=False)
-    _pool: ThreadPoolExecutor = field(init=False)
+    _turns: threading.Semaphore = field(init=False)
+    _over: threading.Event = field(default_factory=threading.Event, init=False)
+    _mark: str = field(default_factory=lambda: secrets.token_hex(4), init=False)
     _absent: set[str] = field(default_factory=set, init=False)
     _beat: float = field(default=0.0, init=False)
     _hold: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self._next = self.source.start.number
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="wal-feeder")
+        self._turns = threading.Semaphore(_WORKERS)
 
     def prepare(self) -> None:
-        """Make the meeting place. Raises OSError."""
-        self.user.make_directory(self.directory)
-        for name in ("ready", "asked", "answers", "drafts"):
-            self.user.make_directory(self.directory / name)
+        """Make the meeting place, or empty the one of an earlier server. Raises OSError."""
+        if not self.directory.is_dir():
+            self.user.make_directory(self.directory)
+            for name in _ROOMS:
+                self.user.make_directory(self.directory / name)
+            return
+        self._hold = True  # it goes on somewhere on the way, and will ask
+        (self.directory / "closed").unlink(missing_ok=True)
+        for name in _ROOMS:
+            room = self.directory / name
+            if not room.is_dir():  # a process was cut off while it made them
+                self.user.make_directory(room)
+            for path in room.iterdir():
+                path.unlink()
+
+    def take_over(self) -> None:
+        """Go on beside a server that asks here already. Raises OSError."""
+        self._hold = True
+        closed = self.directory / "closed"
+        if closed.exists():
+            self._absent = set(closed.read_bytes().decode().split())
+            closed.unlink()
 
     def tick(self) -> Iterator[Event]:
         """Answer what is asked, read ahead, and tell what happened since the last call.
@@ -196,8 +222,14 @@ class WalFeeder:
         self.stop()
 
     def stop(self) -> None:
-        """End the threads; what they were reading is given up."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        """End the threads; what they were reading is given up.
+
+        One that hangs in an archive which does not answer is not waited for: it lays nothing
+        ready any more, and ends with the process.
+        """
+        self._over.set()
+        running = [one.future for one in self._started.values() if not one.future.cancel()]
+        wait(running, timeout=_LAST_SECONDS)
 
     def _keep_heartbeat(self) -> None:
         now = time.monotonic()
@@ -242,14 +274,33 @@ class WalFeeder:
         if name in self._started or (self.directory / "ready" / name).exists():
             return
         patient = name in self._asked
-        self._started[name] = _Fetch(self._pool.submit(self._stage, name, patient), patient)
+        future: Future[Event] = Future()
+        self._started[name] = _Fetch(future, patient)
+        threading.Thread(
+            target=self._work, args=(future, name, patient), daemon=True, name=f"wal-feeder {name}"
+        ).start()
+
+    def _work(self, future: Future[Event], name: str, patient: bool) -> None:
+        with self._turns:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(self._stage(name, patient))
+            except BaseException as error:
+                future.set_exception(error)
 
     def _collect(self) -> Iterator[Event]:
         for name, fetch in list(self._started.items()):
             if not fetch.future.done():
                 continue
             del self._started[name]
-            event = fetch.future.result()
+            try:
+                event = fetch.future.result()
+            except OSError:
+                if name in self._asked:
+                    raise
+                self._hold = True  # the disk has no room to read ahead
+                continue
             if isinstance(event, SegmentStaged):
                 self._staged.append(name)
                 self._hold = self._hold and not is_segment(name)
@@ -274,9 +325,11 @@ class WalFeeder:
         """Fetch one file into ready/, trying again while that may help."""
         why = ""
         for pause in _RETRY_PAUSES if patient else _RETRY_PAUSES[:1]:
-            time.sleep(pause)
+            if self._over.wait(pause):
+                break
             started = time.monotonic()
-            draft = self.directory / "drafts" / name
+            # Of this feeder alone: one before it may still be reading the same segment.
+            draft = self.directory / "drafts" / f"{name}.{self._mark}"
             try:
                 size = self.source.fetch(name, draft)
                 if size is None:
@@ -284,20 +337,27 @@ class WalFeeder:
                     return NameAbsent(name)
                 draft.chmod(0o600)
                 self.user.own(draft)
+                if self._over.is_set():
+                    draft.unlink()
+                    break
                 draft.rename(self.directory / "ready" / name)
                 return SegmentStaged(name, size, time.monotonic() - started)
             except PitrError as error:
                 why = f"{error.what}: {error.why}" if error.why else error.what
                 draft.unlink(missing_ok=True)
-        return FeedFailed(name, why)
+            except OSError:  # the disk is full, and half a file keeps it so
+                with suppress(OSError):
+                    draft.unlink(missing_ok=True)
+                raise
+        return FeedFailed(name, why or "the feed has ended")
 
     def _require_same_archive(self) -> None:
         """Raises PitrError when the archive has lost what it just had: then nothing is proved.
 
         A file system that is not mounted any more leaves an empty directory behind.
         """
-        known = self._staged[-1] if self._staged else None
-        if known is not None and self.source.archive.find(known) is None:
+        known = self.newest or (self._staged[-1] if self._staged else "")
+        if known and self.source.archive.find(known) is None:
             raise PitrError(
                 "the WAL archive is not what it was",
                 f"{known} was in {self.source.archive.directory} and is not there any more",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,6 +32,9 @@ SCHEMA = 2
 _FILE_NAME = "events.jsonl"
 # What only tells of the server: nothing is done upon it that a crash of the machine could hide.
 _NEWS = (LogArrived, NameAbsent, Progress, ReplayAt, SegmentStaged)
+_NEWS_LINE = re.compile(
+    rf"""\{{"at": "[^"]*", "event": "(?:{"|".join(kind.__name__ for kind in _NEWS)})\""""
+)
 
 
 def state_directory() -> Path:
@@ -125,17 +129,18 @@ class Journal:
             os.ftruncate(descriptor, end)
 
 
-def read_journal(path: Path) -> Iterator[Stamped]:
+def read_journal(path: Path, *, outline: bool = False) -> Iterator[Stamped]:
     """The events of a journal, from its file or its run's directory.
 
-    A last line that was cut off by a crash is passed over. Raises PitrError for others, and
-    RefusedError for a journal of a later schema.
+    An `outline` is without what only tells of the server, which is most of it. A last line that
+    was cut off by a crash is passed over. Raises PitrError for others, and RefusedError for a
+    journal of a later schema.
     """
     file_path = path / _FILE_NAME if path.is_dir() else path
     try:
         with file_path.open(encoding="utf-8", errors="replace", newline="\n") as file:
             for line in file:
-                if line.endswith("\n"):
+                if line.endswith("\n") and not (outline and _NEWS_LINE.match(line)):
                     data = _parsed(line)
                     _require_known(data, file_path)
                     yield from_json(data)

@@ -4,50 +4,83 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 
-from pitr_tui.errors import CancelledError, PitrError
+import pitr_tui
+from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.conf import without_block
-from pitr_tui.postgres.lsn import Lsn
-from pitr_tui.postgres.target import AtLsn, TargetAction
-from pitr_tui.postgres.walname import WalSegment
+from pitr_tui.postgres.quote import without_secrets
+from pitr_tui.postgres.target import TargetAction
+from pitr_tui.recovery import merged
+from pitr_tui.recovery.checks import Judgement
 from pitr_tui.recovery.events import (
     CheckDone,
+    CheckedBefore,
     Event,
+    GivenUp,
+    Judged,
     LogArrived,
-    ReplayAt,
+    PlaceTaken,
     RunFailed,
     RunFinished,
     RunStarted,
+    RunTakenUp,
     Status,
     Step,
     StepDone,
     StepStarted,
 )
 from pitr_tui.recovery.feeder import FEED_DIRECTORY, WalFeeder
-from pitr_tui.recovery.journal import Journal
+from pitr_tui.recovery.following import Following, Unheard
+from pitr_tui.recovery.journal import SCHEMA, Journal
 from pitr_tui.recovery.place import Copy
 from pitr_tui.recovery.plan import PlannedFile, RecoveryPlan
+from pitr_tui.recovery.plan_record import recorded
+from pitr_tui.recovery.postflight import postflight, stop_check
 from pitr_tui.recovery.state import RunView
-from pitr_tui.recovery.verdict import evidence, failure, is_over
+from pitr_tui.recovery.verdict import RecoveryFailedError, require_asked_for
 from pitr_tui.recovery.verify import ServerState, server_state
-from pitr_tui.servers.secondary import LogSource, Secondary
+from pitr_tui.servers.secondary import RUN_MARK, LogSource, Secondary
 
 _TICK = 0.02
-_ASK_EVERY = 0.4
-_AIM_SECONDS = 60
 _SETTLE_SECONDS = 30
 
 
-def recover(plan: RecoveryPlan, journal: Journal, cancel: threading.Event | None = None) -> RunView:
+def recover(
+    plan: RecoveryPlan,
+    journal: Journal,
+    cancel: threading.Event | None = None,
+    judgement: Judgement | None = None,
+) -> RunView:
     """Do what the plan says and give the run as it ended; the secondary may be running.
 
-    Raises PitrError when the target was not reached, CancelledError when `cancel` was set.
-    Then the secondary is stopped, and the destination is as it was before.
+    `judgement` is what the person saw before, for the journal. Raises PitrError when the target was
+    not reached, CancelledError when `cancel` was set. Then the secondary is stopped, and the
+    destination is as it was before; but where the whole copy is there and a restart may be
+    enough, it is kept for `take_up`, and the journal says so.
     """
-    return _Run(plan, journal, cancel or threading.Event()).perform()
+    run = _Run(plan, journal, cancel or threading.Event(), RunView(), judgement)
+    return run.perform()
+
+
+def take_up(
+    plan: RecoveryPlan,
+    journal: Journal,
+    view: RunView,
+    cancel: threading.Event | None = None,
+    judgement: Judgement | None = None,
+) -> RunView:
+    """Go on with a run that was cut off, failed with its copy kept, or stands at a target.
+
+    `view` is the run as its journal tells it; `plan` is its own, or one with another target,
+    timeline or settings. What is not whole is made again from the beginning; a server that
+    went on alone is only looked at. Raises as `recover`, and RefusedError for a place that is
+    not this run's any more.
+    """
+    run = _Run(plan, journal, cancel or threading.Event(), view, judgement)
+    return run.go_on()
 
 
 @dataclass(slots=True)
@@ -55,55 +88,174 @@ class _Run:
     plan: RecoveryPlan
     journal: Journal
     cancel: threading.Event
-    view: RunView = field(default_factory=RunView)
+    view: RunView
+    judgement: Judgement | None
     secondary: Secondary = field(init=False)
     touched: bool = field(default=False, init=False)
-    aimed: tuple[float, Lsn | None] | None = field(default=None, init=False)
+    newest: str = field(default="", init=False)
 
     def __post_init__(self) -> None:
         self.secondary = self.plan.secondary
 
     def perform(self) -> RunView:
-        plan, secondary = self.plan, self.secondary
+        plan = self.plan
         self.emit(
             RunStarted(
                 run=self.journal.run,
                 version=str(plan.version),
                 backup=str(plan.backup.path),
                 archive=str(plan.archive.directory),
-                destination=secondary.destination,
+                destination=self.secondary.destination,
                 target=str(plan.target),
                 action=plan.action,
                 files_and_commands=plan.render(),
+                plan=recorded(plan),
+                schema=SCHEMA,
+                pitr=pitr_tui.__version__,
             )
         )
+        self.tell_judgement()
+        return self.guarded(self.from_the_place)
+
+    def go_on(self) -> RunView:
+        """Find out how far the run came, and begin behind that."""
+        view, whole = self.view, False
+        if view.thrown_away:
+            raise RefusedError("the secondary of this run was thrown away", "", "recover once more")
+        if view.place is not None and (view.failed is None or view.failed.kept):
+            whole = self.secondary.take_over(self.journal.run, view.place.was_there)
+            self.touched = True
+        if not (whole and Step.COPY in view.done):
+            return self.guarded(self.from_the_place_again)
+        running = self.secondary.is_running()
+        self.require_open_end(running)
+        same = view.plan == recorded(self.plan)
+        if same and running and view.failed is None:
+            self.tell_taken_up(Step.REPLAY)
+            return self.guarded(self.from_the_replay)
+        return self.guarded(self.from_the_settings_again)
+
+    def require_open_end(self, running: bool) -> None:
+        """Raises RefusedError for a server that has left recovery: it cannot go back to it."""
+        view, opened = self.view, False
+        if running and view.finished is not None:
+            with suppress(PitrError):  # whoever does not answer has not opened
+                opened = not server_state(self.secondary.database, self.plan.version).in_recovery
+        elif not running:
+            if self.secondary.was_started():
+                self.hear_the_rest()
+            opened = view.opened
+        if opened or view.promoted is not None:
+            self.secondary.settle()
+            raise RefusedError(
+                "the secondary of this run has opened for writing",
+                "it writes a timeline of its own now, and replay does not go on from there",
+                "to stop elsewhere, recover once more from the backup",
+            )
+
+    def guarded(self, work: Callable[[], None]) -> RunView:
         try:
-            with self.step(Step.PLACE):
-                secondary.require_apart(plan.backup.path, plan.archive.directory)
-                secondary.state_of_place()
-                self.touched = True
-                secondary.make()
-            with self.step(Step.COPY):
-                self.emit_all(Copy(plan.backup, secondary.filler(), self.check_cancel).run())
-            with self.step(Step.SETTINGS):
-                self.write_files()
-            self.replay()
-            with self.step(Step.LOOK):
-                finished = self.look()
-            self.check_cancel()
-            secondary.settle()
-            self.emit(finished)
+            self.newest = self.newest_archived()
+            work()
         except BaseException as error:
             self.give_up(error)
             raise
         return self.view
 
+    # The way, from wherever it begins.
+
+    def from_the_place(self) -> None:
+        plan, secondary = self.plan, self.secondary
+        with self.step(Step.PLACE):
+            secondary.require_apart(plan.backup.path, plan.archive.directory)
+            self.emit(PlaceTaken(secondary.state_of_place() == "empty"))
+            self.touched = True
+            secondary.make()
+            mark = secondary.directory / str(RUN_MARK)
+            secondary.user.write_file(mark, f"{self.journal.run}\n")
+        with self.step(Step.COPY):
+            for event in Copy(plan.backup, secondary.filler(), self.check_cancel).run():
+                self.emit(event)
+        self.from_the_settings()
+
+    def from_the_place_again(self) -> None:
+        """What an earlier life of this run left is not whole, so it goes."""
+        if self.touched:
+            self.secondary.unmake()
+            self.touched = False
+        self.tell_taken_up(Step.PLACE)
+        self.from_the_place()
+
+    def from_the_settings_again(self) -> None:
+        """The copy is whole: stop what runs on it, hear its last words, and start anew."""
+        if self.secondary.is_running():
+            self.secondary.stop()
+            self.hear_the_rest()
+        self.tell_taken_up(Step.SETTINGS)
+        self.from_the_settings()
+
+    def from_the_settings(self) -> None:
+        with self.step(Step.SETTINGS):
+            self.write_files()
+            for check in merged.examine(self.plan):
+                self.emit(check)
+        with self.feeding() as feeder:
+            with self.step(Step.START):
+                feeder.prepare()
+                self.secondary.start()
+                log = self.unheard_log()
+            self.follow(feeder, log)
+        self.finish()
+
+    def from_the_replay(self) -> None:
+        """The server is at it, or was when we looked: take its feed and its log up again."""
+        with self.feeding() as feeder:
+            feeder.take_over()
+            self.follow(feeder, self.unheard_log())
+        self.finish()
+
+    def follow(self, feeder: WalFeeder, log: LogSource) -> None:
+        following = Following(self.plan, self.view, self.emit, self.cancel)
+        try:
+            with self.step(Step.REPLAY):
+                following.until_over(feeder, log)
+                following.close_feed(feeder)
+        finally:
+            log.close()
+
+    def finish(self) -> None:
+        with self.step(Step.LOOK):
+            finished = self.look()
+        self.check_cancel()
+        self.secondary.settle()
+        self.emit(finished)
+
+    # Its parts.
+
     def emit(self, event: Event) -> None:
         self.view.apply(self.journal.emit(event))
 
-    def emit_all(self, events: Iterator[Event]) -> None:
-        for event in events:
-            self.emit(event)
+    def tell_taken_up(self, step: Step) -> None:
+        plan = self.plan
+        self.emit(RunTakenUp(step, str(plan.target), plan.action, plan.render(), recorded(plan)))
+        self.tell_judgement()
+
+    def tell_judgement(self) -> None:
+        """What was known before, for whoever reads the journal."""
+        if self.judgement is None:
+            return
+        for check in self.judgement.checks:
+            self.emit(CheckedBefore(check.name, check.status, check.evidence, check.hint))
+        self.emit(Judged(self.judgement.light, self.judgement.sentence))
+        if self.judgement.cut is not None:
+            self.emit(self.judgement.cut)
+
+    def newest_archived(self) -> str:
+        """What the archive has last now: while that is gone, nothing is proved to be absent."""
+        with suppress(PitrError):  # an archive that is away for a moment is the feeder's affair
+            held = self.plan.source.held()
+            return held[max(held)].name if held else ""
+        return ""
 
     def check_cancel(self) -> None:
         if self.cancel.is_set():
@@ -116,6 +268,15 @@ class _Run:
         started = time.monotonic()
         yield
         self.emit(StepDone(step, time.monotonic() - started))
+
+    @contextmanager
+    def feeding(self) -> Iterator[WalFeeder]:
+        place = self.secondary.directory / str(FEED_DIRECTORY)
+        feeder = WalFeeder(self.plan.source, place, self.secondary.user, self.newest)
+        try:
+            yield feeder
+        finally:
+            feeder.stop()
 
     def write_files(self) -> None:
         try:
@@ -133,99 +294,37 @@ class _Run:
             before = without_block(path.read_bytes().decode("utf-8", "surrogateescape"))
         self.secondary.user.write_file(path, before + file.text)
 
-    def replay(self) -> None:
-        plan = self.plan
-        meeting_place = self.secondary.directory / str(FEED_DIRECTORY)
-        feeder = WalFeeder(plan.source, meeting_place, self.secondary.user)
-        with ExitStack() as stack:
-            stack.callback(feeder.stop)
-            with self.step(Step.START):
-                feeder.prepare()
-                self.secondary.start()
-                log = self.secondary.follow_log()
-                stack.callback(log.close)
-            with self.step(Step.REPLAY):
-                self.follow(feeder, log)
-                self.close_feed(feeder)
+    def unheard_log(self) -> LogSource:
+        """The secondary's log behind what the journal has of it."""
+        return Unheard(self.secondary.follow_log(), self.view.lines_heard)
 
-    def follow(self, feeder: WalFeeder, log: LogSource) -> None:
-        """Feed and listen until the log or the end of the server tells how it went."""
-        asked = 0.0
-        while True:
-            self.check_cancel()
-            running = self.secondary.is_running()
-            self.emit_all(feeder.tick())
-            lines = log.lines()
-            for line in lines:
-                self.emit(LogArrived(line))
-            if not lines and (not running or is_over(self.plan, self.view)):
-                break
-            if time.monotonic() - asked > _ASK_EVERY:
-                asked = time.monotonic()
-                self.tell_progress()
-            if not lines:
-                time.sleep(_TICK)
-        problem = failure(self.plan, self.view, self.secondary.is_running())
-        if problem is not None:
-            raise problem
-
-    def close_feed(self, feeder: WalFeeder) -> None:
-        """Let the secondary go on without us; what is reached already is kept in any case."""
-        try:
-            feeder.finish()
-        except (PitrError, OSError) as error:
-            self.emit(
-                CheckDone(
-                    "going on alone",
-                    Status.WARNING,
-                    f"the archive could not be read any more: {error}",
-                    "do not restart or promote the secondary: it would stop",
-                )
-            )
-
-    def tell_progress(self) -> None:
-        """Where replay is: by SQL once the server can be read, else by what it fetched."""
-        plan, view = self.plan, self.view
-        start = plan.backup.label.start_lsn
-        lsn, at = start, None
-        if view.last_restored:
-            segment = WalSegment.parse(view.last_restored, plan.backup.segment_size)
-            lsn = max(lsn, segment.start)
-        if view.at_consistency is not None and not view.opened:
-            with suppress(PitrError):  # it may not take connections yet, or not any more
-                state = server_state(self.secondary.database, plan.version)
-                lsn, at = state.replayed or lsn, state.time
-        if view.replay is None or lsn > view.replay.lsn or at != view.replay.time:
-            self.emit(ReplayAt(lsn, start, self.aim(), at))
-
-    def aim(self) -> Lsn | None:
-        """The end of the way as far as it can be known: the target, or what is archived."""
-        if isinstance(self.plan.target, AtLsn):
-            return self.plan.target.lsn
-        if self.aimed is None or time.monotonic() - self.aimed[0] > _AIM_SECONDS:
-            last = None
-            with suppress(PitrError):  # an archive that is away for a moment is the feeder's affair
-                last = self.plan.source.last_reachable()
-            self.aimed = (time.monotonic(), last.end if last else None)
-        return self.aimed[1]
+    def hear_the_rest(self) -> None:
+        """What a server said that has ended by now belongs to the attempt before."""
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        with closing(self.unheard_log()) as log:
+            while (lines := log.lines()) or not (log.ended or time.monotonic() > deadline):
+                for line in lines:
+                    self.emit(LogArrived(without_secrets(line)))
+                if not lines:
+                    time.sleep(_TICK)
 
     def look(self) -> RunFinished:
         """Ask the secondary itself, and tell the evidence. Raises PitrError against the plan."""
         plan, view = self.plan, self.view
         state = None
-        if plan.action is not TargetAction.SHUTDOWN:
+        if plan.action is TargetAction.SHUTDOWN:
+            self.emit(stop_check(view, plan.target))
+            self.emit(CheckDone("shut down", Status.OK, "the server shut down at its target"))
+        else:
             try:
                 state = self.settled_state()
+                require_asked_for(plan, state)
+                for check in postflight(self.secondary, view, plan.target):
+                    self.emit(check)
+            except RecoveryFailedError:
+                raise
             except PitrError as error:
                 self.emit(CheckDone("look by SQL", Status.WARNING, error.why, error.hint))
-        checks = evidence(plan, view, state)
-        self.emit_all(iter(checks))
-        bad = [check for check in checks if check.status is Status.FAILURE]
-        if bad:
-            raise PitrError(
-                "the secondary is not in the state that was asked for",
-                "; ".join(f"{check.name}: {check.evidence}" for check in bad),
-            )
         stop = str(view.stop) if view.stop else f"at the end of the WAL, {view.redo_done}"
         last = view.last_transaction
         if not last and state and state.time:
@@ -255,14 +354,43 @@ class _Run:
             time.sleep(_TICK)
 
     def give_up(self, error: BaseException) -> None:
-        """Stop the secondary and take away what this run made, then tell."""
-        left = f"nothing: {self.secondary.destination} is as it was before"
+        """Stop the secondary; keep a copy that can go on, take away anything else, and tell."""
+        kept = self.touched and self.can_go_on(error)
+        with suppress(PitrError, OSError):  # whoever listened may be gone, with his terminal
+            self.emit(GivenUp(kept))
+        run, place = self.journal.run, self.secondary.destination
+        left = f"nothing: {place} is as it was before"
         try:
-            if self.touched:
+            if kept:
+                self.secondary.stop()
+                self.secondary.settle()
+                left = (
+                    f"the copy in {place}, stopped: `pitr resume {run}` goes on with it, "
+                    f"`pitr discard {run}` removes it"
+                )
+            elif self.touched:
                 self.secondary.unmake()
         except (PitrError, OSError) as problem:
             left = str(problem)
         told = error if isinstance(error, PitrError) else PitrError(repr(error))
-        with suppress(PitrError):  # the journal itself may be what failed
-            cancelled = isinstance(error, CancelledError)
-            self.emit(RunFailed(told.what, told.why, told.hint, left, cancelled))
+        cancelled = isinstance(error, CancelledError)
+        failure = error.failure if isinstance(error, RecoveryFailedError) else ""
+        try:
+            self.emit(RunFailed(told.what, told.why, told.hint, left, cancelled, failure, kept))
+        except (PitrError, OSError):  # the journal itself may be what failed: so it is told here
+            told.hint = "; ".join(filter(None, (told.hint, f"what is left: {left}")))
+
+    def can_go_on(self, error: BaseException) -> bool:
+        """Whether the copy is whole, and nothing said that it is no good.
+
+        One that a person went on with is never removed unasked.
+        """
+        if Step.COPY not in self.view.done:
+            return False
+        if self.view.taken_up is not None:
+            return True
+        if isinstance(error, CancelledError | RefusedError):
+            return False
+        if isinstance(error, RecoveryFailedError):
+            return error.restartable
+        return isinstance(error, PitrError) and not self.view.opened

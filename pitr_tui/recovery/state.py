@@ -6,9 +6,11 @@ from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from pitr_tui.postgres.logkind import ObservationKind as Kind
-from pitr_tui.postgres.logline import Observation, observe, parse_line
+from pitr_tui.postgres.logline import Observation, parse_line
+from pitr_tui.postgres.logstory import ServerLog
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.target import Latest, Stop
 from pitr_tui.postgres.walname import is_segment
@@ -17,8 +19,10 @@ from pitr_tui.recovery.events import (
     CutKnown,
     Event,
     FeedFailed,
+    GivenUp,
     LogArrived,
     NameAbsent,
+    PlaceTaken,
     Progress,
     Promoted,
     ReplayAt,
@@ -46,19 +50,21 @@ class RunState(StrEnum):
     READABLE = "readable, not at target"
     STOPPED = "stopped at target"
     PAUSED = "paused at target"
+    PROMOTING = "promoting"
     PROMOTED = "promoted"
     SHUT_DOWN = "shut down at target"
     SUSPECT_OPEN = "open without a stop"
     FAILED = "failed"
     CANCELLED = "cancelled"
+    THROWN_AWAY = "thrown away"
 
 
 @dataclass(slots=True)
 class RunView:
     """The fold of a run's events. `apply` them in their order; read the fields.
 
-    `absent` is the last segment that the archive was proved not to have; `rate` is in bytes of
-    WAL a second, over the last ten seconds.
+    `log` is what the secondary itself said; `absent` the last segment that the archive was
+    proved not to have; `rate` is in bytes of WAL a second, over the last ten seconds.
     """
 
     started: RunStarted | None = None
@@ -68,18 +74,7 @@ class RunView:
     copied: Progress | None = None
     replay: ReplayAt | None = None
     rate: float = 0.0
-    log_time: str = ""
-    stop: Stop | None = None
-    paused: bool = False
-    opened: bool = False
-    at_consistency: Lsn | None = None
-    redo_done: Lsn | None = None
-    last_transaction: str = ""
-    new_timeline: TimelineId | None = None
-    segments_restored: int = 0
-    last_restored: str = ""
-    failures: list[Observation] = field(default_factory=list)
-    alarms: list[Observation] = field(default_factory=list)
+    log: ServerLog = field(default_factory=lambda: ServerLog(archive_is_known=True))
     feed_failure: FeedFailed | None = None
     absent: str = ""
     checks: list[CheckDone] = field(default_factory=list)
@@ -89,6 +84,8 @@ class RunView:
     cut: CutKnown | None = None
     promoted: Promoted | None = None
     thrown_away: bool = False
+    place: PlaceTaken | None = None
+    lines_heard: int = 0
     _marks: deque[tuple[datetime, Lsn]] = field(default_factory=deque)
 
     def apply(self, stamped: Stamped) -> None:
@@ -104,10 +101,16 @@ class RunView:
                 self.done[event.step] = event.seconds
             case Progress():
                 self.copied = event
+            case PlaceTaken():
+                self.place = event
+            case GivenUp():
+                if not event.kept:
+                    self.done.pop(Step.COPY, None)
             case LogArrived():
-                observation = observe(parse_line(event.text))
-                if observation is not None:
-                    self.take(observation)
+                self.lines_heard += 1
+                seen = self.log.add(parse_line(event.text))
+                if seen is not None:
+                    self._follow(seen)
             case ReplayAt():
                 self._take_replay(stamped.at, event)
             case FeedFailed():
@@ -127,51 +130,84 @@ class RunView:
                 self.cut = event
             case Promoted():
                 self.promoted = event
+                self.state = RunState.PROMOTED
             case ThrownAway():
                 self.thrown_away = True
+                self.state = RunState.THROWN_AWAY
             case _:
                 pass
 
-    def take(self, seen: Observation) -> None:
-        """Take in what one line of the log means."""
-        if seen.is_failure:
-            self.failures.append(seen)
-        elif seen.is_alarm:
-            self.alarms.append(seen)
+    def _follow(self, seen: Observation) -> None:
+        """Go on to the state that a line of the log tells."""
         match seen.kind:
-            case Kind.FETCHED:
-                if seen.name and not seen.name.endswith(".history"):
-                    self.segments_restored += 1
-                    self.last_restored = seen.name
             case Kind.REDO_START:
                 self._advance(RunState.REPLAYING)
-            case Kind.CONSISTENT:
-                self.at_consistency = seen.lsn
             case Kind.READ_ONLY_OPEN:
                 self._advance(RunState.READABLE)
             case Kind.STOPPING:
-                self.stop = Stop(
-                    seen.what or "", seen.before, seen.xid, seen.time, seen.lsn, seen.name
-                )
                 self._advance(RunState.STOPPED)
-            case Kind.PAUSED:
-                self.paused = True
-                if self.stop is not None:
-                    self._advance(RunState.PAUSED)
+            case Kind.PAUSED if self.stop is not None:
+                self._advance(RunState.PAUSED)
+            case Kind.REDO_DONE if self.stop is not None:
+                self._advance(RunState.PROMOTING)
             case Kind.SHUTDOWN_AT_TARGET:
                 self._advance(RunState.SHUT_DOWN)
-            case Kind.REDO_DONE:
-                self.redo_done = seen.lsn
-            case Kind.LAST_TRANSACTION:
-                self.last_transaction = seen.time or ""
-            case Kind.NEW_TIMELINE:
-                self.new_timeline = seen.timeline
             case Kind.OPEN:
-                self.opened = True
-                stopped_as_asked = self.stop is not None or not self.aims_at_stop
-                self._advance(RunState.PROMOTED if stopped_as_asked else RunState.SUSPECT_OPEN)
+                as_asked = self.stop is not None or not self.aims_at_stop
+                suspect = not as_asked or self.log.is_suspect
+                self._advance(RunState.SUSPECT_OPEN if suspect else RunState.PROMOTED)
             case _:
                 pass
+
+    @property
+    def stop(self) -> Stop | None:
+        """Where the server says that it stopped."""
+        return self.log.stop
+
+    @property
+    def paused(self) -> bool:
+        """Replay is held, at the target or elsewhere."""
+        return self.log.life.paused
+
+    @property
+    def opened(self) -> bool:
+        """The server is open for writing."""
+        return self.log.life.opened
+
+    @property
+    def at_consistency(self) -> Lsn | None:
+        return self.log.life.consistent
+
+    @property
+    def redo_done(self) -> Lsn | None:
+        """The last record that was applied, once replay has ended."""
+        return self.log.life.redo_done
+
+    @property
+    def last_transaction(self) -> str:
+        """When the last transaction in the recovered data ended, as the server printed it."""
+        return self.log.life.last_transaction
+
+    @property
+    def new_timeline(self) -> TimelineId | None:
+        return self.log.life.new_timeline
+
+    @property
+    def segments_restored(self) -> int:
+        return self.log.life.restored
+
+    @property
+    def last_restored(self) -> str:
+        """The segment that was delivered last."""
+        return self.log.life.last_restored
+
+    @property
+    def failures(self) -> list[Observation]:
+        return self.log.failures
+
+    @property
+    def alarms(self) -> list[Observation]:
+        return self.log.alarms
 
     @property
     def aims_at_stop(self) -> bool:
@@ -201,15 +237,24 @@ class RunView:
         last = self.taken_up or self.started
         return last.target if last is not None else ""
 
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan that holds, as it was recorded; empty where none was."""
+        last = self.taken_up or self.started
+        return last.plan if last is not None else {}
+
     def _begin_again(self, event: RunTakenUp) -> None:
-        """What was said of the server before holds no more: it is started anew, or looked at."""
+        """What the server said before holds no more, unless it is the same server still."""
+        self.taken_up, self.step = event, event.step
+        self.failed = self.finished = None
+        self.checks = []
+        if event.step is Step.REPLAY:
+            return
         fresh = RunView()
         for one in _OF_THE_SERVER:
             setattr(self, one, getattr(fresh, one))
         order = list(Step)
         self.done = {s: t for s, t in self.done.items() if order.index(s) < order.index(event.step)}
-        self.taken_up = event
-        self.step = event.step
 
     def _enter(self, step: Step) -> None:
         if step is Step.COPY:
@@ -235,9 +280,7 @@ class RunView:
 _ORDER = tuple(RunState)
 # What the server told; the rest is the run's own.
 _OF_THE_SERVER = (
-    *("state", "replay", "rate", "log_time", "stop", "paused", "opened", "at_consistency"),
-    *("redo_done", "last_transaction", "new_timeline", "segments_restored", "last_restored"),
-    *("failures", "alarms", "feed_failure", "absent", "checks", "failed", "finished"),
+    *("state", "replay", "rate", "log", "feed_failure", "absent", "checks", "failed", "finished"),
     "_marks",
 )
 _AT_TARGET = (RunState.STOPPED, RunState.PAUSED, RunState.PROMOTED, RunState.SHUT_DOWN)

@@ -18,12 +18,19 @@ from pitr_tui.containers.labels import LABEL, Role
 from pitr_tui.containers.logs import ContainerLog
 from pitr_tui.containers.recipe import ServerRecipe
 from pitr_tui.errors import PitrError, RefusedError
-from pitr_tui.postgres.quote import shell_command, visible
+from pitr_tui.postgres.quote import shell_command, shell_word, visible
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.servers.engine_ground import EngineGround
 from pitr_tui.servers.image_tools import missing_libraries
 from pitr_tui.servers.local import require_free_port
-from pitr_tui.servers.secondary import OWN_DIRECTORY, Occupancy
+from pitr_tui.servers.secondary import (
+    OWN_DIRECTORY,
+    RUN_MARK,
+    Occupancy,
+    configuration_refused,
+    psql_database,
+    strangers,
+)
 from pitr_tui.servers.sql import Database
 from pitr_tui.servers.sql_access import SqlAccess
 from pitr_tui.servers.tar_filler import TarFiller
@@ -42,6 +49,12 @@ _STOP_SECONDS = 300
 _LOOK_EVERY = 0.2
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]+")
 _NO_NETWORK = "none"
+_CONFIGURED = """
+for name in {names}; do
+    LC_ALL=C {server} -C "$name" || exit 1
+    printf '\\000'
+done
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +238,23 @@ class ContainerSecondary:
             "unix_socket_permissions": "0700",
         }
 
+    def configured(self, names: Sequence[str]) -> dict[str, str]:
+        if self._helper is None:
+            raise EngineError(f"{self.place} cannot be reached", "its helper is not running")
+        script = _CONFIGURED.format(
+            names=" ".join(map(shell_word, names)), server=shell_command(self.recipe.argv)
+        )
+        ran = self._helper.shell(self._ids).run(script)
+        if ran.code != 0:
+            raise configuration_refused(ran.stderr.encode())
+        said = ran.stdout.split(b"\0")[:-1]
+        if len(said) != len(names):
+            raise PitrError("the server's configuration cannot be read", f"{len(said)} answers")
+        return {
+            name: text.removesuffix(b"\n").decode("utf-8", "surrogateescape")
+            for name, text in zip(names, said, strict=True)
+        }
+
     def access(self) -> str:
         # 127.0.0.1 is the container's own: who gets there can read its files anyway.
         lines = ["local all all trust\n", "host all all 127.0.0.1/32 trust\n"]
@@ -236,15 +266,31 @@ class ContainerSecondary:
 
     def make(self) -> None:
         self._ground.make()
-        mounts = [helper_mount(self.place, _DATA, writable=True)]
-        mounts += [helper_mount(location, at) for location, at in self._mounted()]
-        self._helper = Helper.start(self.engine, self.image, mounts=mounts)
+        helper = self._reach()
         script = f"chown {self._ids} {_DATA} && chmod 700 {_DATA}"
-        ran = self._helper.shell().run(script)
+        ran = helper.shell().run(script)
         if ran.code != 0:
             raise PitrError("the destination cannot be prepared", visible(ran.stderr.strip()))
         self.directory.joined(OWN_DIRECTORY).mkdir(0o700)
         self.directory.joined(OWN_DIRECTORY / "socket").mkdir(0o700)
+
+    def take_over(self, run: str, was_there: bool) -> bool:
+        with suppress(EngineError):
+            self._made_container = self._container.labels.get(LABEL) == Role.SECONDARY
+        if not self._ground.exists():
+            return False
+        self._ground.made = not was_there
+        self._reach()
+        mark = self.directory.joined(RUN_MARK)
+        found = mark.read_bytes().decode().strip() if mark.is_file() else ""
+        if found != run and strangers(self.directory):
+            self.settle()
+            raise RefusedError(
+                f"{self.place} is not what the run {run} left",
+                f"it has no {RUN_MARK} of that run",
+                "look at what it is; nothing was changed",
+            )
+        return bool(found)
 
     def unmake(self) -> None:
         self._remove_container()
@@ -265,8 +311,11 @@ class ContainerSecondary:
 
     def start(self) -> None:
         """Make its container, with nothing but what it needs, and start it."""
-        container = self.recipe.create(self.engine)
-        self._made_container = True
+        if self._made_container:
+            container = self._container
+        else:
+            container = self.recipe.create(self.engine)
+            self._made_container = True
         with engine_errors(f"the container {self.name} cannot be started"):
             container.start()
 
@@ -286,6 +335,9 @@ class ContainerSecondary:
                 running = running and not error.status  # no answer says nothing about it
             self._looked = (time.monotonic(), running)
         return running
+
+    def was_started(self) -> bool:
+        return self._made_container
 
     def follow_log(self) -> ContainerLog:
         return ContainerLog(self.engine, self._container.id or "")
@@ -333,7 +385,9 @@ class ContainerSecondary:
     def place_commands(self) -> list[str]:
         return self._ground.commands()
 
-    def copy_commands(self, backup: ReadPath, in_tars: bool) -> list[str]:
+    def copy_commands(
+        self, backup: ReadPath, in_tars: bool, corrections: Sequence[str]
+    ) -> list[str]:
         way = "unpacked" if in_tars else "copied"
         return [
             f"#    {backup}  ->  {self.place}, {way} through the engine",
@@ -354,12 +408,15 @@ class ContainerSecondary:
 
     def psql_command(self, dbname: str = "postgres") -> str:
         if self.port is not None and self.engine.local:
-            where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", self.role, "-d", dbname]
-            return shell_command(["psql", *where])
+            where = ["-h", "127.0.0.1", "-p", str(self.port), "-U", self.role]
+            return shell_command(["psql", *where, "-d", psql_database(dbname)])
         return shell_command(
             ["docker", "exec", "-it", self.name, "psql", "-h", "127.0.0.1", "-U", self.role]
-            + ["-d", dbname]
+            + ["-d", psql_database(dbname)]
         )
+
+    def reach_options(self) -> tuple[str, ...]:
+        return ("--docker", self.name)
 
     def stop_command(self) -> str:
         return shell_command(["docker", "stop", self.name])
@@ -388,6 +445,14 @@ class ContainerSecondary:
                     name = f"read{len(found)}" if found else "archive"
                     found.setdefault(location, _ROOM / name)
         return list(found.items())
+
+    def _reach(self) -> Helper:
+        """Start the helper that reads and writes the place."""
+        mounts = [helper_mount(self.place, _DATA, writable=True)]
+        mounts += [helper_mount(location, at) for location, at in self._mounted()]
+        self.settle()
+        self._helper = helper = Helper.start(self.engine, self.image, mounts=mounts)
+        return helper
 
     def _remove_container(self) -> None:
         self._access.close()

@@ -19,11 +19,12 @@ from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.servers.installation import Installation, tool_path
 from pitr_tui.servers.logfile import LogFile
 from pitr_tui.servers.osuser import OsUser
-from pitr_tui.servers.process import clean_environment, running_pid, start_detached
+from pitr_tui.servers.process import clean_environment, running_pid, start_detached, survivors
 from pitr_tui.servers.sql import Database
 
 _SOCKET_PATH_LIMIT = 100  # sun_path holds 108 bytes on Linux and 104 on macOS
 _POLL = 0.02
+_CHILDREN_SECONDS = 20  # what a killed server leaves behind ends within
 
 
 @dataclass(slots=True)
@@ -106,9 +107,13 @@ class LocalServer:
                 raise PitrError(f"{self.installation} cannot be started", str(error)) from error
 
     def is_running(self) -> bool:
-        if self._process is not None:
-            return self._process.poll() is None
-        return running_pid(self.data_directory) is not None
+        return self._pid() is not None
+
+    def _pid(self) -> int | None:
+        """The process to signal: the one that we started, or another that runs here since."""
+        if self._process is not None and self._process.poll() is None:
+            return self._process.pid
+        return running_pid(self.data_directory)
 
     def wait_until_open(self, timeout: float = 60) -> None:
         """Wait until connections are taken. Raises PitrError with the end of the log."""
@@ -135,14 +140,17 @@ class LocalServer:
     def stop(self, timeout: float = 120) -> None:
         """Shut down fast, or at once when that takes longer than `timeout` seconds."""
         for number in (signal.SIGINT, signal.SIGQUIT):
-            pid = self._process.pid if self._process else running_pid(self.data_directory)
-            if pid is None or not self.is_running():
+            pid = self._pid()
+            if pid is None:
                 break
             os.kill(pid, number)
             deadline = time.monotonic() + timeout
             while self.is_running() and time.monotonic() < deadline:
                 time.sleep(_POLL)
         self._process = None
+        deadline = time.monotonic() + _CHILDREN_SECONDS
+        while survivors(self.data_directory) and time.monotonic() < deadline:
+            time.sleep(_POLL)
 
     def run_tool(self, tool: str, arguments: Sequence[str]) -> str:
         """Run a program of this server's version to its end and give its output.

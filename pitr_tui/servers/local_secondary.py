@@ -18,11 +18,21 @@ from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.local import LocalServer, require_free_port, socket_place, socket_settings
 from pitr_tui.servers.logfile import LogFile
 from pitr_tui.servers.osuser import OsUser
-from pitr_tui.servers.secondary import OWN_DIRECTORY, Occupancy, library_file
-from pitr_tui.servers.sql import Database
+from pitr_tui.servers.process import clean_environment
+from pitr_tui.servers.secondary import (
+    OWN_DIRECTORY,
+    RUN_MARK,
+    Occupancy,
+    configuration_refused,
+    library_file,
+    psql_database,
+    strangers,
+)
+from pitr_tui.servers.sql import Database, connection_text
 from pitr_tui.storage.path import ReadPath
 
 _DEFAULT_PORT = 5432
+_ANSWER_SECONDS = 60
 _ELSEWHERE = "choose a directory of its own"
 
 
@@ -47,6 +57,10 @@ class LocalSecondary:
     @property
     def version(self) -> PostgresVersion:
         return self.installation.version
+
+    @property
+    def name(self) -> str:
+        return self.directory.name
 
     @property
     def destination(self) -> str:
@@ -84,7 +98,8 @@ class LocalSecondary:
                 f"{self.directory.parent} does not exist", "", "create it, or choose another place"
             )
         self.user.require_reach(self.directory / "PG_VERSION", "the destination")
-        return "empty" if self.directory.exists() else "new"
+        self._was_there = self.directory.exists()
+        return "empty" if self._was_there else "new"
 
     def require_apart(self, backup: ReadPath, archive: ReadPath) -> None:
         place = self.directory.resolve()
@@ -141,6 +156,7 @@ class LocalSecondary:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            env=clean_environment(),
             **self.user.process_options(),
         )
         return ran.returncode
@@ -158,6 +174,27 @@ class LocalSecondary:
         settings = socket_settings(self.socket_directory, self.port or _DEFAULT_PORT)
         return settings | ({"listen_addresses": "127.0.0.1"} if self.port else {})
 
+    def configured(self, names: Sequence[str]) -> dict[str, str]:
+        return {name: self._configured(name) for name in names}
+
+    def _configured(self, name: str) -> str:
+        argv = [*self.server.start_command(), "-C", name]
+        try:
+            said = subprocess.run(
+                argv,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=clean_environment(),
+                timeout=_ANSWER_SECONDS,
+                **self.user.process_options(),
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise PitrError(f"{self.installation} cannot be started", str(error)) from error
+        if said.returncode != 0:
+            raise configuration_refused(said.stderr)
+        return os.fsdecode(said.stdout.removesuffix(b"\n"))
+
     def access(self) -> str:
         lines = ["local all all trust\n"]
         if self.port is not None:
@@ -165,7 +202,6 @@ class LocalSecondary:
         return "".join(lines)
 
     def make(self) -> None:
-        self._was_there = self.directory.exists()
         self._made.clear()
         try:
             if self._was_there:
@@ -175,12 +211,38 @@ class LocalSecondary:
                 self._make(self.directory)
             self._make(self.directory / OWN_DIRECTORY)
             self._make(self.socket_directory)
+        except FileExistsError as error:
+            raise RefusedError(
+                f"somebody else has begun to use {self.directory}",
+                f"{error.filename} was not there a moment ago",
+                "nothing of it was changed; look at `pitr runs`, or choose a new directory",
+            ) from error
         except OSError as error:
             raise PitrError(
                 "the destination cannot be prepared",
                 f"{error.filename or self.directory}: {error.strerror}",
                 "choose a place that you may write to",
             ) from error
+
+    def take_over(self, run: str, was_there: bool) -> bool:
+        own, mark = self.directory / OWN_DIRECTORY, self.directory / RUN_MARK
+        try:
+            found = mark.read_text(encoding="utf-8").strip() if mark.is_file() else ""
+            others = [] if found == run else strangers(self.directory)
+        except OSError as error:
+            raise PitrError(
+                f"{self.directory} cannot be read", str(error.strerror), "go on as its owner"
+            ) from error
+        if others:
+            raise RefusedError(
+                f"{self.directory} is not what the run {run} left",
+                f"{others[0]} is there, and no {mark.relative_to(self.directory)} of that run",
+                "look at what it is; nothing was changed",
+            )
+        self._was_there = was_there
+        places = [self.socket_directory, own, *([] if was_there else [self.directory])]
+        self._made = [place for place in places if place.is_dir()]
+        return bool(found)
 
     def _make(self, directory: Path) -> None:
         """A directory that was not there; only what we made is removed after a failure."""
@@ -209,6 +271,9 @@ class LocalSecondary:
 
     def is_running(self) -> bool:
         return self.server.is_running()
+
+    def was_started(self) -> bool:
+        return self.server.log_path.exists()
 
     def follow_log(self) -> LogFile:
         return self.server.follow_log()
@@ -247,17 +312,27 @@ class LocalSecondary:
         place = shell_word(str(self.directory))
         return [f"install -d -m 0700 -o {self.user.name} {place}"]
 
-    def copy_commands(self, backup: ReadPath, in_tars: bool) -> list[str]:
+    def copy_commands(
+        self, backup: ReadPath, in_tars: bool, corrections: Sequence[str]
+    ) -> list[str]:
         place = shell_word(str(self.directory))
         source = shell_word(str(backup))
+        own = shell_word(str(self.directory / OWN_DIRECTORY))
+        socket = shell_word(str(self.socket_directory))
+        make = [f"install -d -m 0700 {own} {socket}"]
+        if not self.user.is_us:
+            make.append(f"chown -R {self.user.uid}:{self.user.gid} {place} {socket}")
         if not isinstance(backup, Path):
-            return [f"#    {backup}  ->  {self.directory}, through the engine"]
-        if in_tars:
-            return [f"tar -xf {source}/base.tar* -C {place}"]
-        return [f"cp -R {source}/. {place}"]
+            return [f"#    {backup}  ->  {self.directory}, through the engine", *make]
+        # tar reads a backslash in the argument of its -C as the beginning of an escape.
+        unpack = f"(cd {place} && tar -xf {source}/base.tar*)"
+        copy = unpack if in_tars else f"cp -R {source}/. {place}"
+        return [copy, *corrections, *make]
 
     def writing_commands(self, commands: Sequence[str]) -> list[str]:
-        return list(commands)
+        if self.user.is_us:
+            return list(commands)
+        return [f"su -s /bin/sh {shell_word(self.user.name)} <<'DONE'", *commands, "DONE"]
 
     def start_command(self) -> tuple[str, ...]:
         return self.server.start_command()
@@ -271,9 +346,12 @@ class LocalSecondary:
                 *("-h", str(self.socket_directory)),
                 *("-p", str(self.server.port)),
                 *("-U", self.role),
-                *("-d", dbname),
+                *("-d", psql_database(dbname)),
             ]
         )
+
+    def reach_options(self) -> tuple[str, ...]:
+        return ("--dsn", connection_text(self.database.parameters))
 
     def stop_command(self) -> str:
         return f"kill -INT $(head -1 {shell_word(str(self.server.pid_file))})"
@@ -285,6 +363,9 @@ class DirectoryFiller:
 
     place: Path
     user: OsUser
+
+    def free_bytes(self) -> int:
+        return shutil.disk_usage(self.place).free
 
     def directory(self, path: PurePosixPath) -> None:
         directory = self.place / path
@@ -330,11 +411,13 @@ def require_empty(destination: Path) -> None:
 def remove(destination: Path, keep_directory: bool) -> None:
     """Take away what a failed run has made. Raises PitrError when something resists."""
     try:
-        if keep_directory:
-            for path in destination.iterdir():
-                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
-        elif destination.exists():
-            shutil.rmtree(destination)
+        if not destination.exists():
+            return
+        # The run's mark goes last: what is left by somebody who was cut off is still ours.
+        for path in sorted(destination.iterdir(), key=lambda one: one.name == OWN_DIRECTORY.name):
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        if not keep_directory:
+            destination.rmdir()
     except OSError as error:
         raise PitrError(
             f"what the run left in {destination} could not be removed", str(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _CHUNK = 1 << 20
@@ -29,6 +30,11 @@ class LogFile:
             whole.append(self._rest)
             self._rest = b""
         return [line.decode("utf-8", "replace") for line in whole]
+
+    @property
+    def ended(self) -> bool:
+        """Whether all that is in the file now was given."""
+        return self._file.tell() == os.fstat(self._file.fileno()).st_size
 
     def close(self) -> None:
         self._file.close()

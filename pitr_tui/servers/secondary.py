@@ -8,11 +8,14 @@ from enum import StrEnum
 from pathlib import Path, PurePath, PurePosixPath
 from typing import Any, Protocol
 
+from pitr_tui.errors import PitrError
+from pitr_tui.postgres.quote import conninfo_value, visible, without_secrets
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.servers.sql import Database
 from pitr_tui.storage.path import ReadPath, WritePath
 
 OWN_DIRECTORY = PurePosixPath("pitr")
+RUN_MARK = OWN_DIRECTORY / "run"  # it names the run that made the data directory
 
 
 class Occupancy(StrEnum):
@@ -33,6 +36,39 @@ def library_file(name: str) -> str:
     return name if name.endswith(".so") else f"{name}.so"
 
 
+def psql_database(name: str) -> str:
+    """A database as psql's option -d takes it, which may also be a connection string.
+
+    >>> psql_database("shop"), psql_database("a=b's")
+    ('shop', "dbname='a=b\\\\'s'")
+    """
+    plain = "=" not in name and not name.startswith(("postgresql://", "postgres://"))
+    return name if plain else f"dbname={conninfo_value(name)}"
+
+
+def configuration_refused(said: bytes) -> PitrError:
+    """The error for a server that does not read its configuration to the end."""
+    return PitrError(
+        "the secondary's server does not accept its configuration",
+        visible(without_secrets(said.decode("utf-8", "replace").strip())),
+        "take what it names out of the backup's configuration files, in a copy of the backup",
+    )
+
+
+def strangers(directory: ReadPath) -> list[str]:
+    """The names in a place besides the empty directories that `make` begins with.
+
+    Raises OSError.
+    """
+    if not directory.is_dir():
+        return []
+    own = directory / str(OWN_DIRECTORY)
+    found = [path.name for path in directory.iterdir() if path.name != own.name]
+    if own.is_dir():
+        found += [path.name for path in own.iterdir() if path.name != "socket"]
+    return found
+
+
 class Owner(Protocol):
     """Who owns the files of a secondary. Everything raises OSError as `pathlib` does."""
 
@@ -49,12 +85,19 @@ class Owner(Protocol):
 class LogSource(Protocol):
     """A log that is read without waiting, and can be closed from anywhere."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether its server has stopped and everything was given, as far as can be seen."""
+
     def lines(self) -> list[str]: ...
     def close(self) -> None: ...
 
 
 class Filler(Protocol):
     """Takes the files of a base backup into an empty data directory, in one pass."""
+
+    def free_bytes(self) -> int:
+        """The room there now, of which what was not yet written may be a part."""
 
     def directory(self, path: PurePosixPath) -> None: ...
     def link(self, path: PurePosixPath, target: PurePosixPath) -> None: ...
@@ -80,6 +123,10 @@ class Secondary(Protocol):
     @property
     def version(self) -> PostgresVersion:
         """Of the programs that run it."""
+
+    @property
+    def name(self) -> str:
+        """What people call it in short."""
 
     @property
     def destination(self) -> str:
@@ -134,11 +181,24 @@ class Secondary(Protocol):
     def settings(self) -> dict[str, str]:
         """Where its server listens."""
 
+    def configured(self, names: Sequence[str]) -> dict[str, str]:
+        """What its server would run with, of all files together (`postgres -C`).
+
+        It has to be there, and must not run. Raises PitrError with the server's own words.
+        """
+
     def access(self) -> str:
         """The text of its pg_hba.conf."""
 
     def make(self) -> None:
         """Make the place. Raises PitrError."""
+
+    def take_over(self, run: str, was_there: bool) -> bool:
+        """Go on with the place that an earlier process made for a run; False if none is there.
+
+        `was_there` tells that it was an empty place before. Raises RefusedError when something
+        else is there, PitrError.
+        """
 
     def unmake(self) -> None:
         """Stop the server, and leave the place as it was before `make`. Raises PitrError."""
@@ -150,6 +210,9 @@ class Secondary(Protocol):
     def start(self) -> None: ...
     def stop(self) -> None: ...
     def is_running(self) -> bool: ...
+    def was_started(self) -> bool:
+        """Whether there is a log of a server, running or not."""
+
     def follow_log(self) -> LogSource: ...
     def log_tail(self) -> list[str]: ...
 
@@ -159,8 +222,10 @@ class Secondary(Protocol):
     def place_commands(self) -> list[str]:
         """Shell commands that make the place."""
 
-    def copy_commands(self, backup: ReadPath, in_tars: bool) -> list[str]:
-        """Shell commands that put a backup into it."""
+    def copy_commands(
+        self, backup: ReadPath, in_tars: bool, corrections: Sequence[str]
+    ) -> list[str]:
+        """Shell commands that put a backup into it; `corrections` come behind `cp` or `tar`."""
 
     def writing_commands(self, commands: Sequence[str]) -> list[str]:
         """Shell commands that run others where its files are, as its user."""
@@ -169,6 +234,9 @@ class Secondary(Protocol):
 
     def psql_command(self, dbname: str = "postgres") -> str:
         """How a person connects to it."""
+
+    def reach_options(self) -> tuple[str, ...]:
+        """How commands of ours are told to connect to it."""
 
     def stop_command(self) -> str:
         """How a person stops it."""

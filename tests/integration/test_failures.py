@@ -20,9 +20,11 @@ from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.checks import Light, judge, require_passed
 from pitr_tui.recovery.events import RunFailed, Stamped, Step, StepStarted, utc_now
+from pitr_tui.recovery.fate import discard_run
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.run import recover
+from pitr_tui.recovery.runs import run_named
 from pitr_tui.repositories.backups import BackupFormat, open_backup
 from pitr_tui.servers.installation import installation_for
 from pitr_tui.servers.process import running_pid
@@ -34,11 +36,23 @@ pytestmark = pytest.mark.integration
 
 
 def assert_fails(plan: RecoveryPlan, *words: str) -> PitrError:
-    """The run fails with these words, and the destination is as absent as before."""
+    """The run fails with these words, and leaves nothing, or a copy that it tells of.
+
+    Thrown away, that leaves the destination as it was before, too.
+    """
+    place = local(plan).directory
+    before = sorted(place.iterdir()) if place.exists() else None
     with pytest.raises(PitrError) as raised:
         run(plan)
-    assert not local(plan).directory.exists()
-    assert running_pid(local(plan).directory) is None
+    assert running_pid(place) is None
+    record = run_named("last")
+    failed = record.view().failed
+    assert failed is not None
+    if failed.kept:
+        assert f"pitr resume {record.name}" in failed.left
+        assert (place / "PG_VERSION").exists()
+        discard_run(record, plan.secondary)
+    assert (sorted(place.iterdir()) if place.exists() else None) == before
     for word in words:
         assert word in str(raised.value)
     return raised.value
@@ -133,8 +147,7 @@ def test_destination_that_is_not_empty_is_left_alone(world: World) -> None:
 def test_empty_destination_stays_after_a_failure(world: World) -> None:
     destination = world.new_destination()
     destination.mkdir()
-    with pytest.raises(PitrError):
-        run(world.plan(AtName("never set"), destination=destination))
+    assert_fails(world.plan(AtName("never set"), destination=destination))
     assert list(destination.iterdir()) == []
     assert_works_now(world, destination)
 

@@ -18,6 +18,7 @@ from pitr_tui.recovery.events import (
     RunFailed,
     RunFinished,
     RunStarted,
+    RunTakenUp,
     Stamped,
     Status,
     Step,
@@ -62,7 +63,7 @@ def test_a_pause_at_the_target_is_told(major: str) -> None:
     assert RunState.SUSPECT_OPEN not in states
     # The log goes on to the promotion; before that, nothing is behind the pause.
     assert states[-1] is RunState.PROMOTED
-    assert states.index(RunState.PAUSED) == len(states) - 2
+    assert states[-3:-1] == [RunState.PAUSED, RunState.PROMOTING]
     assert view.paused
     assert view.stop is not None
     assert (view.stop.what, view.stop.before) == ("commit", True)
@@ -210,6 +211,18 @@ def test_the_end_of_a_run_is_its_state() -> None:
     finished = RunFinished("h", "s", "promoted", "", 3, "")
     view, states = folded([*log("18", "01"), finished])
     assert (view.finished, states[-1]) == (finished, RunState.PROMOTED)
+
+
+def test_a_run_that_goes_on_forgets_what_the_server_said() -> None:
+    """From its start on; a server that is only followed again is the same as before."""
+    plan: tuple[str, str, str, dict[str, str]] = ("time", "pause", "", {})
+    again = RunTakenUp(Step.START, *plan)
+    view, _ = folded([*log("18", "15"), again])
+    assert (view.failures, view.log.failure, view.stop) == ([], None, None)
+    view, _ = folded([*log("18", "15"), again, *log("18", "55a")])
+    assert view.log.reached_target is True
+    view, _ = folded([*log("18", "55a"), RunTakenUp(Step.REPLAY, *plan)])
+    assert view.stop is not None
 
 
 def replay(view: RunView, seconds: float, lsn: int, end: int | None = 4000) -> None:

@@ -14,13 +14,12 @@ from pitr_tui.postgres.target import (
     Immediate,
     Latest,
     RecoveryTarget,
-    Stop,
     TargetAction,
 )
-from pitr_tui.recovery.events import FeedFailed, LogArrived, NameAbsent, RunStarted, Stamped, Status
+from pitr_tui.recovery.events import FeedFailed, LogArrived, NameAbsent, RunStarted, Stamped
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.state import RunView
-from pitr_tui.recovery.verdict import evidence, failure, is_over
+from pitr_tui.recovery.verdict import RecoveryFailedError, failure, is_over, require_asked_for
 from pitr_tui.recovery.verify import ServerState
 from pitr_tui.repositories.archive import WalArchive
 from tests.unit.made import LOG_MAJORS, SERVER_LOGS, backup_value, make_archive, make_plan, segment
@@ -169,6 +168,33 @@ def test_a_failure_is_told_by_its_cause(tmp_path: Path, major: str, number: str,
     assert problem.hint
 
 
+@pytest.mark.parametrize("major", LOG_MAJORS)
+@pytest.mark.parametrize(
+    ("number", "id", "restartable", "words"),
+    [
+        ("12", "UNREACHED", True, ""),
+        ("15", "PARAM", True, "max_connections is 20 and must be at least 50"),
+        ("17", "FETCH_FATAL", True, "command not found"),
+        ("19", "NO_LABEL", False, "Do not use pg_resetwal"),
+        ("20", "NO_CHECKPOINT", True, "Do NOT"),
+        ("22", "SIZE", True, "1000000 instead of 16777216"),
+        ("23", "CRC", True, "000000010000000000000003"),
+        ("35", "TIMELINE", True, "timeline 2"),
+        ("56", "TOO_EARLY", False, "backwards"),
+    ],
+)
+def test_a_failure_says_whether_a_restart_is_enough(
+    tmp_path: Path, major: str, number: str, id: str, restartable: bool, words: str
+) -> None:
+    target = target_time(major, "56") if number == "56" else AtTime(NOON)
+    plan = planned(tmp_path, major, target)
+    view = seen(plan, major, number)
+    problem = failure(plan, view, running=False)
+    assert isinstance(problem, RecoveryFailedError)
+    assert (problem.failure, problem.restartable) == (id, restartable and not view.opened)
+    assert words in f"{problem.why} {problem.hint}" or view.opened
+
+
 @pytest.mark.parametrize("major", ["15", "18"])
 def test_a_pause_before_the_target_is_refused(tmp_path: Path, major: str) -> None:
     plan = planned(tmp_path, major, AtTime(NOON), PAUSE)
@@ -176,6 +202,9 @@ def test_a_pause_before_the_target_is_refused(tmp_path: Path, major: str) -> Non
     problem = failure(plan, view, running=True)
     assert problem
     assert "paused before its target" in problem.what
+    assert isinstance(problem, RecoveryFailedError)
+    assert (problem.failure, problem.restartable) == ("PARAM", True)
+    assert "max_connections is 50 and must be at least 90" in problem.why
 
 
 def test_a_server_that_died_without_a_word_is_refused(tmp_path: Path) -> None:
@@ -240,34 +269,22 @@ OPEN = ServerState(False, False, None, None, TimelineId(2))
 
 
 @pytest.mark.parametrize(
-    ("action", "state", "status"),
+    ("action", "state", "good"),
     [
-        (PAUSE, PAUSED, Status.OK),
-        (PAUSE, REPLAYING, Status.FAILURE),
-        (PAUSE, OPEN, Status.FAILURE),
-        (PROMOTE, OPEN, Status.OK),
-        (PROMOTE, PAUSED, Status.FAILURE),
-        (PROMOTE, REPLAYING, Status.FAILURE),
+        (PAUSE, PAUSED, True),
+        (PAUSE, REPLAYING, False),
+        (PAUSE, OPEN, False),
+        (PROMOTE, OPEN, True),
+        (PROMOTE, PAUSED, False),
+        (PROMOTE, REPLAYING, False),
     ],
 )
 def test_the_server_itself_is_asked(
-    tmp_path: Path, action: TargetAction, state: ServerState, status: Status
+    tmp_path: Path, action: TargetAction, state: ServerState, good: bool
 ) -> None:
     plan = planned(tmp_path, "18", AtXid(728), action)
-    view = RunView(stop=Stop("commit", before=False, xid=728), last_transaction="12:00")
-    checks = evidence(plan, view, state)
-    assert [check.name for check in checks] == [
-        *("stopped at the target", "last transaction"),
-        f"asked to {action}",
-    ]
-    assert checks[-1].status is status
-    assert "after the commit of transaction 728" in checks[0].evidence
-
-
-def test_a_shut_down_server_is_not_asked(tmp_path: Path) -> None:
-    plan = planned(tmp_path, "18", AtXid(728), SHUTDOWN)
-    view = RunView(stop=Stop("commit", before=False, xid=728))
-    assert [check.name for check in evidence(plan, view, None)] == [
-        "stopped at the target",
-        "shut down",
-    ]
+    if good:
+        require_asked_for(plan, state)
+    else:
+        with pytest.raises(RecoveryFailedError, match="not in the state that was asked for"):
+            require_asked_for(plan, state)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
+from pitr_tui.postgres.libraries import acts_by_itself
+from pitr_tui.postgres.quote import one_line
 from pitr_tui.recovery.checks.case import Case
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.repositories.backups import BackupFormat
@@ -81,9 +83,9 @@ def wal_level(case: Case) -> Iterator[CheckDone]:
 def libraries(case: Case) -> Iterator[CheckDone]:
     """Without a library that it is told to load the server does not start."""
     plan = case.plan
-    wanted = {n: plan.preload.get(n, names) for n, names in plan.backup.preload.items()}
+    wanted = plan.libraries()
     left_out = {
-        name: setting
+        name: f"{setting}, {acts_by_itself(name) or 'not installed here'}"
         for setting, names in plan.backup.preload.items()
         for name in names
         if name not in wanted[setting]
@@ -105,38 +107,32 @@ def libraries(case: Case) -> Iterator[CheckDone]:
             "install it, or let the plan leave it out",
         )
     elif left_out:
-        told = ", ".join(f"{name} ({setting})" for name, setting in left_out.items())
+        told = ", ".join(f"{one_line(name)} ({why})" for name, why in left_out.items())
         yield CheckDone(
             "libraries",
             Status.NOTE,
-            f"{told} left out: not installed here, and the server would not start",
-            "install it first if you need what it does",
+            f"left out of what the secondary loads: {told}",
+            "what needs such a library does not work there",
         )
     elif names:
         yield CheckDone("libraries", Status.OK, f"{', '.join(names)} can be loaded")
 
 
 def includes(case: Case) -> Iterator[CheckDone]:
-    """A file that the configuration includes and that is not there keeps the server from it."""
-    plan = case.plan
-    missing = [path for word, path in plan.backup.includes if not _is_there(case, word, path)]
-    if missing:
+    """What the configuration includes from elsewhere would be missing, or be the primary's."""
+    left_out = [one for one in case.plan.backup.includes if one.left_out]
+    if left_out:
+        told = ", ".join(
+            f"{one.word} {one_line(one.path)!r} ({one_line(one.file)}, line {one.line}: "
+            f"{one.left_out})"
+            for one in left_out
+        )
         yield CheckDone(
             "configuration",
-            Status.FAILURE,
-            f"the backup's configuration includes {', '.join(missing)}, which is not here",
-            "put it there, or take the line out of the backup's configuration",
+            Status.NOTE,
+            f"the copy does without {told}",
+            "what stands there, such as memory settings, has to be set by hand if it is needed",
         )
-
-
-def _is_there(case: Case, word: str, path: str) -> bool:
-    """Whether the secondary will find an included file; of a tar only what is outside is known."""
-    if PurePosixPath(path).is_absolute():
-        found = case.plan.secondary.occupancy(path)
-        return found is not Occupancy.ABSENT
-    if case.plan.backup.format is BackupFormat.TAR:
-        return True
-    return (case.plan.backup.path / path).exists()
 
 
 def traces(case: Case) -> Iterator[CheckDone]:

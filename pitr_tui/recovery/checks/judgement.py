@@ -24,9 +24,11 @@ from pitr_tui.recovery.checks import (
 )
 from pitr_tui.recovery.checks.case import NO_EVIDENCE, Case, Evidence
 from pitr_tui.recovery.checks.delivery import Proof, delivery, prove_delivery
+from pitr_tui.recovery.checks.further import later
 from pitr_tui.recovery.estimate import Estimate, estimate, measured_rates
-from pitr_tui.recovery.events import CheckDone, Status
+from pitr_tui.recovery.events import CheckDone, CutKnown, Status
 from pitr_tui.recovery.plan import RecoveryPlan
+from pitr_tui.recovery.surroundings import cut_known
 from pitr_tui.wal.aim import Aim
 from pitr_tui.wal.chronicle import Chronicle
 
@@ -56,6 +58,11 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("locked", around.locked),
     ("dropped database", ruin.dropped_databases),
 )
+# What concerns the place and the backup alone, which a secondary has behind it.
+_BEFORE_THE_COPY = (
+    *("destination", "space", "programs", "backup complete", "pg_control", "taken from"),
+    *("libraries", "configuration", "leftovers", "harms nobody", "end of backup"),
+)
 
 
 class Light(StrEnum):
@@ -72,7 +79,7 @@ class Judgement:
 
     `sentence` says it in one line; `alternative` is where one can stop instead, if the target
     cannot be reached with the WAL that is here; `estimate` how long it will take, by what was
-    measured.
+    measured; `cut` what is kept and lost, where the WAL around the stop was read.
     """
 
     light: Light
@@ -80,6 +87,7 @@ class Judgement:
     sentence: str
     alternative: Aim | None = None
     estimate: Estimate | None = None
+    cut: CutKnown | None = None
 
 
 def fitted(plan: RecoveryPlan, evidence: Evidence = NO_EVIDENCE) -> RecoveryPlan:
@@ -102,18 +110,29 @@ def fitted(plan: RecoveryPlan, evidence: Evidence = NO_EVIDENCE) -> RecoveryPlan
     return replace(plan, raised=raised, preload=preload, read_ahead=not bad_end)
 
 
-def judge(plan: RecoveryPlan, now: datetime, evidence: Evidence = NO_EVIDENCE) -> Judgement:
-    """Check a plan before anything is copied. `now` is our clock.
+def judge(
+    plan: RecoveryPlan,
+    now: datetime,
+    evidence: Evidence = NO_EVIDENCE,
+    reached: Lsn | None = None,
+) -> Judgement:
+    """Check a plan before anything is copied, or where `reached` before replay goes on from there.
+
+    `now` is our clock.
 
     Without `evidence` from the WAL nothing is proved, and no target is green. The
     plan is judged as it is; `fitted` makes it fit first.
     """
     case = Case(plan, now, evidence)
     checks: list[CheckDone] = []
-    for name, check in _CHECKS:
-        checks += _done(name, partial(check, case))
     proof: list[Proof | None] = []
-    checks += _done("delivery", partial(_deliver, case, proof))
+    for name, check in _CHECKS:
+        if reached is None or name not in _BEFORE_THE_COPY:
+            checks += _done(name, partial(check, case))
+    if reached is None:
+        checks += _done("delivery", partial(_deliver, case, proof))
+    else:
+        checks += _done("later", partial(later, case, reached))
     light = _light(checks)
     alternative = _alternative(case)
     return Judgement(
@@ -121,7 +140,8 @@ def judge(plan: RecoveryPlan, now: datetime, evidence: Evidence = NO_EVIDENCE) -
         tuple(checks),
         _sentence(case, light, checks, alternative),
         alternative,
-        _estimate(case, proof[0] if proof else None),
+        _estimate(case, proof[0] if proof else None) if reached is None else None,
+        _cut(case),
     )
 
 
@@ -210,6 +230,13 @@ def _alternative(case: Case) -> Aim | None:
     first = chronicle.entry_of(xid, case.start) == last
     stop = AtXid(xid) if first else AtLsn(lsn)
     return Aim(stop, stop, last + 1, Lsn(int(chronicle.ends[last])), reached=True)
+
+
+def _cut(case: Case) -> CutKnown | None:
+    """What lies around the place where the server will stop, if that is certain."""
+    if case.chronicle is None or case.stop is None or case.stop.perhaps is not None:
+        return None
+    return cut_known(case.chronicle, case.stop.cut, case.start)
 
 
 def _estimate(case: Case, proof: Proof | None) -> Estimate | None:
