@@ -9,13 +9,16 @@ from datetime import datetime
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.version import PostgresVersion
-from pitr_tui.servers.sql import Database, Row, query
+from pitr_tui.servers.sql import Database, query
 
 _LOCKED = "55P03"
 _LOCK_TIMEOUT = "2s"
 _LOCK_HINT = (
     "the transaction just behind the target had locked it already; it can be read once the "
     "secondary is promoted"
+)
+_NOT_ONE_QUERY = re.compile(
+    r"(^|;)\s*(COMMIT|END|ROLLBACK|ABORT|BEGIN|START|SET|RESET|DISCARD|PREPARE)\b", re.IGNORECASE
 )
 _CHANGES = re.compile(
     r"\b(pg_promote|pg_(wal|xlog)_replay_(resume|pause)|pg_(cancel|terminate)_backend"
@@ -54,22 +57,27 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a query of the person's gave."""
+    """What a query of the person's gave, as PostgreSQL prints it; None is NULL."""
 
     columns: tuple[str, ...]
-    rows: list[Row]
+    rows: list[tuple[str | None, ...]]
     more: bool
 
 
 def server_state(database: Database, version: PostgresVersion) -> ServerState:
     """Ask the server how far it is. Raises PitrError while it takes no connections."""
     replay, paused = version.replay_lsn_function, version.replay_paused_function
+    written = f"{version.segment_name_function}({version.current_lsn_function}())"
     row = database.row(
         "SELECT pg_is_in_recovery(),"  # noqa: S608 - fixed names
         f" CASE WHEN pg_is_in_recovery() THEN {paused}() ELSE false END,"
         f" CASE WHEN pg_is_in_recovery() THEN {replay}()::text END,"
         " CASE WHEN pg_is_in_recovery() THEN pg_last_xact_replay_timestamp() END,"
-        " (SELECT timeline_id FROM pg_control_checkpoint()),"
+        # The control file learns of a promotion with the next checkpoint alone.
+        " CASE WHEN pg_is_in_recovery() THEN greatest("
+        "   (SELECT timeline_id FROM pg_control_checkpoint()),"
+        "   (SELECT min_recovery_end_timeline FROM pg_control_recovery()))"
+        f" ELSE ('x' || substr({written}, 1, 8))::bit(32)::int END,"
         " (SELECT count(DISTINCT (database, relation)) FROM pg_locks"
         "   WHERE locktype = 'relation' AND mode = 'AccessExclusiveLock' AND granted)"
     )
@@ -82,6 +90,11 @@ def server_state(database: Database, version: PostgresVersion) -> ServerState:
         TimelineId(timeline),
         locked if recovering else 0,
     )
+
+
+def system_identifier(database: Database) -> int:
+    """Of which cluster the server is; a copy has that of its origin. Raises PitrError."""
+    return int(database.row("SELECT system_identifier FROM pg_control_system()")[0])
 
 
 def databases(database: Database) -> list[str]:
@@ -127,18 +140,20 @@ def tables(database: Database, count_rows: bool = True, timeout_seconds: float =
     return counted
 
 
-def ask(database: Database, statement: str, limit: int = 200) -> Answer:
+def ask(database: Database, statement: str, limit: int = 200, timeout_seconds: float = 0) -> Answer:
     """Run a person's query in a read-only transaction and give its first rows.
 
     Reading only keeps no superuser from promoting a server or writing files through it; so
-    what would do that is refused, and where the role `pg_read_all_data` exists (14+) the
-    query runs with its rights. Raises PitrError with PostgreSQL's words.
+    what would do that, or end the transaction, is refused, and where the role
+    `pg_read_all_data` exists (14+) the query runs with its rights. With `timeout_seconds` it
+    may not take longer. Raises PitrError with PostgreSQL's words.
     """
     from psycopg2 import Error
+    from psycopg2.extensions import new_type, register_type, string_types
 
     if not statement.strip():
         raise PitrError("there is no query", "", "type one, for example: SELECT count(*) FROM t")
-    if _CHANGES.search(statement):
+    if _CHANGES.search(statement) or _NOT_ONE_QUERY.search(statement):
         raise PitrError(
             "this would change the secondary or write a file",
             "a query is for looking",
@@ -150,7 +165,13 @@ def ask(database: Database, statement: str, limit: int = 200) -> Answer:
             cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = 'pg_read_all_data'")
             if cursor.fetchone():
                 cursor.execute("SET LOCAL ROLE pg_read_all_data")
-            cursor.execute("SELECT set_config('lock_timeout', %s, true)", (_LOCK_TIMEOUT,))
+            cursor.execute(
+                "SELECT set_config('lock_timeout', %s, true),"
+                " set_config('statement_timeout', %s, true)",
+                (_LOCK_TIMEOUT, f"{int(timeout_seconds * 1000)}ms"),
+            )
+            as_printed = new_type(tuple(string_types), "TEXT", lambda value, cursor: value)
+            register_type(as_printed, cursor)
             cursor.execute(statement)
             if cursor.description is None:
                 return Answer((), [], False)

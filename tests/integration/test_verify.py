@@ -44,16 +44,22 @@ def test_a_query_changes_nothing(own_world: World) -> None:
     result = run(own_world.plan(AtXid(own_world.marks[3].xid)))
     database = result.server.database
     try:
-        assert ask(database, "SELECT id FROM t ORDER BY id").rows == [(1,), (2,), (3,)]
+        assert ask(database, "SELECT id FROM t ORDER BY id").rows == [("1",), ("2",), ("3",)]
         for statement in (
             "SELECT pg_wal_replay_resume()",
             "SELECT pg_promote()",
             "COPY t TO '/tmp/x'",
             "INSERT INTO t VALUES (9)",
             "SELECT pg_read_file('PG_VERSION')",
+            "SELECT 1; COMMIT; SELECT 2",
+            "set transaction read write",
         ):
             with pytest.raises(PitrError):
                 ask(database, statement)
         assert server_state(database, result.server.version).paused
+        printed = ask(database, "SELECT true, 1.50, NULL, '{1,2}'::int[], '2026-01-01 UTC'::date")
+        assert printed.rows == [("t", "1.50", None, "{1,2}", "2026-01-01")]
+        with pytest.raises(PitrError, match="timeout"):
+            ask(database, "SELECT pg_sleep(60)", timeout_seconds=0.1)
     finally:
         result.server.stop()

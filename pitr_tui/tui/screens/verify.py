@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-from pathlib import Path
 from typing import ClassVar
 
 from textual import on
@@ -12,30 +10,28 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import DataTable, Input, Static
 
-from pitr_tui.errors import PitrError
-from pitr_tui.recovery.aftercare import promote
-from pitr_tui.recovery.events import CheckDone, Status
+from pitr_tui.recovery.check_file import OwnCheck, expectation, rows_words
+from pitr_tui.recovery.contents import Contents, gather
+from pitr_tui.recovery.events import CheckDone, RunFinished, Status
+from pitr_tui.recovery.own_checks import remember
 from pitr_tui.recovery.state import RunState, RunView
-from pitr_tui.recovery.verify import Answer, ServerState, ask
-from pitr_tui.servers.container_secondary import ContainerSecondary
+from pitr_tui.recovery.verify import Answer, ask, system_identifier
 from pitr_tui.tui import way
-from pitr_tui.tui.contents import Contents, gather
 from pitr_tui.tui.literal import assemble, literal
 from pitr_tui.tui.messages import StepWanted
-from pitr_tui.tui.screens.dialogs import ConfirmDialog
-from pitr_tui.tui.screens.step import StepPane
-from pitr_tui.tui.screens.typed import TypedConfirmDialog
-from pitr_tui.tui.screens.where import name_of, secondary_service, write_new
+from pitr_tui.tui.screens.naming import NameDialog
+from pitr_tui.tui.screens.verify_fate import SecondaryFate
+from pitr_tui.tui.screens.verify_look import Seen, SeenKind, look_at
+from pitr_tui.tui.screens.verify_words import evidence_facts, latest, todo_facts, verdict
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.data_tables import AnswerTable, ContentsTable
 from pitr_tui.tui.widgets.facts import Facts, check_fact
-from pitr_tui.tui.widgets.run_head import as_of, badge
 from pitr_tui.wording import count_text
 
 _ROWS_SHOWN = 200
 
 
-class VerifyPane(StepPane):
+class VerifyPane(SecondaryFate):
     """Shows the verdict and the contents of the secondary; keeps, promotes or removes it."""
 
     step = WizardStep.VERIFY
@@ -45,30 +41,42 @@ class VerifyPane(StepPane):
 The secondary has stopped where it was to. Above are the sentence that PostgreSQL said to that
 and the checks; below are its tables with their exact number of rows, beside the primary's.
 
-Ask it anything with a query: it runs in a read-only transaction, in the database of the table
-that is highlighted. Unlogged tables are empty after every recovery.
+Checks that came out well are told in one line; "e" shows each with what was seen.
 
-Paused, it stays as it is for as long as you like. Promoted, it opens for writing on a timeline
-of its own and there is no way back to the pause. Thrown away, it is stopped and removed.
+Ask it anything with a query: it runs in a read-only transaction, in the database of the table
+that is highlighted. Unlogged tables are empty after every recovery. "k" keeps the query with
+its answer as a check of your own, which is made again after the next recovery of this cluster;
+checks can be written into pitr.yaml, too.
+
+Paused, it stays as it is for as long as you like, and "s" steps on to a later target with the
+same copy. There is no step back, but a new copy can be made for an earlier one. Promoted, it
+opens for writing on a timeline of its own and there is no way back to the pause. Thrown away, it
+is stopped and removed.
 
 "w" writes a secondary in a container down as a service of a compose file: of one of its own,
 or of the compose file's service beside the primary.
 
-Without the screen: psql, as the command at the bottom shows.
+Without the screen: pitr verify last, pitr resume last --target-…, pitr promote last,
+pitr discard last, and psql, as the command at the bottom shows.
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash,ctrl+f", "query", "Query", tooltip="a read-only query to the secondary"),
-        Binding("p,f8", "promote", "Promote…", tooltip="open the secondary for writing"),
-        Binding("D,f9", "throw_away", "Throw away…", tooltip="stop and remove the secondary"),
-        Binding("c,f7", "copy_command", "Copy psql", show=False),
         Binding(
-            "w,f6",
-            "keep",
-            "Compose…",
-            show=False,
-            tooltip="write the container down as a service of a compose file",
+            "k,f4",
+            "remember",
+            "Keep as check…",
+            show=False,  # the line below the answer names it
+            tooltip="ask this after every recovery",
         ),
-        Binding("f5,ctrl+r", "look", "Count again", show=False),
+        Binding(
+            "e,f3",
+            "evidence",
+            "Evidence",
+            show=False,  # so does the line that stands for what is folded
+            tooltip="every check with what was seen, or less",
+        ),
+        Binding("c,f7", "copy_command", "Copy psql", show=False),
+        Binding("f5,ctrl+r", "look", "Look again", show=False),
     ]
 
     def __init__(self, session: Session) -> None:
@@ -76,13 +84,18 @@ Without the screen: psql, as the command at the bottom shows.
         self._tables = ContentsTable()
         self._answer = AnswerTable()
         self._contents: dict[str, Contents] = {}
-        self._looked_at: RunView | None = None
-        self._promoted: ServerState | None = None
-        self._gone = False
+        self._looked_at: RunFinished | None = None
+        self._seen: list[Seen] = []
+        self._unfolded = self._gone = False
+        self._answered: OwnCheck | None = None
 
     def body(self) -> ComposeResult:
         yield Static("", markup=False, classes="verdict", id="verdict")
         yield Facts(id="evidence")
+        yield Static("your own checks", markup=False, classes="muted", id="own-title")
+        yield Facts(id="own")
+        yield Static("", markup=False, classes="muted", id="care-title")
+        yield Facts(id="care")
         yield self._tables
         with Horizontal(classes="field gap-above", id="ask"):
             yield Static("query", markup=False, classes="field-name")
@@ -94,21 +107,28 @@ Without the screen: psql, as the command at the bottom shows.
     # What is.
 
     def enter(self) -> None:
-        if self.session.run is not self._looked_at:
-            self._looked_at = self.session.run
-            self._promoted, self._gone = None, False
+        finished = self.session.run.finished if self.session.run is not None else None
+        if finished is None or finished is not self._looked_at:
+            self._looked_at = finished
+            self._seen, self._gone = [], False
             self._forget_answer()
             self.action_look()
         self._draw()
 
     def action_look(self) -> None:
-        """List the tables and count their rows, here and in the primary."""
-        session, server = self.session, self.session.secondary
-        self._contents = {}
+        """Check the secondary, list its tables and count their rows, here and in the primary."""
+        session, server, run = self.session, self.session.secondary, self.session.run
+        self._contents, self._seen = {}, []
         self._tables.show(self._contents.values())
-        if server is None or self._gone or not self._readable:
+        if server is None or run is None or self._gone or not self._readable:
             return
         primary = None if session.primary_is_down else session.database
+        self.run_job(
+            lambda emit, cancel: look_at(server, run, emit, cancel),
+            on_events=self._take_seen,
+            on_done=lambda _: None,
+            group="checks",
+        )
         self.run_job(
             lambda emit, cancel: gather(server.database, primary, emit, cancel),
             on_events=self._take,
@@ -127,37 +147,55 @@ Without the screen: psql, as the command at the bottom shows.
         self._contents |= {contents.database: contents for contents in events}
         self._tables.show(self._contents.values())
 
+    def _take_seen(self, events: list[Seen]) -> None:
+        self._seen += events
+        self._draw()
+
     # What is shown.
 
     def _draw(self) -> None:
         run, server = self.session.run, self.session.secondary
-        verdict, connect = self.query_one("#verdict", Static), self.query_one("#connect", Static)
+        headline, connect = self.query_one("#verdict", Static), self.query_one("#connect", Static)
         asked = run is not None and server is not None and self._readable
         self._tables.display = self.query_one("#ask").display = asked
+        self._draw_checks(run)
         if run is None or server is None:
             words = "The secondary was thrown away." if self._gone else "Nothing is recovered yet."
-            verdict.update(literal(words))
+            headline.update(literal(words))
             connect.update("")
-            self.query_one("#evidence", Facts).show([])
             return
-        state = RunState.PROMOTED if self._promoted is not None else run.state
-        sentence = f" This is the database {as_of(run)}."
-        if self._promoted is not None:
-            sentence += f" It is open for writing, on timeline {self._promoted.timeline}."
-        elif run.state is RunState.SHUT_DOWN:
-            sentence += " The secondary is shut down; started again, it stops there again."
-        verdict.update(assemble(badge(state), sentence))
-        checks = list(run.checks)
-        if self._promoted is not None:
-            checks.append(CheckDone("promoted", Status.OK, "it answers that it is not in recovery"))
-        self.query_one("#evidence", Facts).show([check_fact(check) for check in checks])
+        headline.update(verdict(run, self._ours))
         command = server.psql_command(self._tables.database)
-        keep = "\nkeep it  w writes it down as a compose service" if self._contained() else ""
+        keep = "\nkeep it  w writes it down as a compose service" if self.contained else ""
         shown = assemble("connect  ", (command, "$text-accent"), keep)
         connect.update(shown if self._readable else keep.strip())
 
-    def _contained(self) -> bool:
-        return isinstance(self.session.secondary, ContainerSecondary)
+    def _draw_checks(self, run: RunView | None) -> None:
+        told = run.checks if run is not None else []
+        checks = latest(told, self._ours)
+        self.query_one("#evidence", Facts).show(evidence_facts(checks, self._unfolded))
+        own = [check_fact(check) for check in self._of(SeenKind.OWN)]
+        self.query_one("#own-title").display = bool(own)
+        self.query_one("#own", Facts).show(own)
+        title = self.query_one("#care-title", Static)
+        care = todo_facts(self._of(SeenKind.TODO), self._unfolded)
+        title.display = bool(care)
+        title.update(
+            literal("to do, now that it is open" + " (e shows how)" * (not self._unfolded))
+        )
+        self.query_one("#care", Facts).show(care)
+
+    def _of(self, kind: SeenKind) -> list[CheckDone]:
+        return [one.check for one in self._seen if one.kind is kind]
+
+    @property
+    def _ours(self) -> list[CheckDone]:
+        return self._of(SeenKind.OURS)
+
+    def action_evidence(self) -> None:
+        """Show every check with what was seen, or what came out well in one line."""
+        self._unfolded = not self._unfolded
+        self._draw()
 
     @on(DataTable.RowSelected)
     def _go_on(self) -> None:
@@ -179,11 +217,18 @@ Without the screen: psql, as the command at the bottom shows.
         server, statement = self.session.secondary, event.value
         if server is None:
             return
-        database = server.database.named(self._tables.database)
+        name = self._tables.database
         self._forget_answer()
+
+        def answered(answer: Answer) -> None:
+            if answer.columns and not answer.more:
+                expected = expectation(tuple(answer.rows))
+                self._answered = OwnCheck(statement, statement, expected, name)
+            self._show_answer(answer)
+
         self.run_job(
-            lambda emit, cancel: ask(database, statement, _ROWS_SHOWN),
-            on_done=self._show_answer,
+            lambda emit, cancel: ask(server.database.named(name), statement, _ROWS_SHOWN),
+            on_done=answered,
             busy="asking the secondary",
             group="query",
         )
@@ -191,120 +236,66 @@ Without the screen: psql, as the command at the bottom shows.
     def _show_answer(self, answer: Answer) -> None:
         self._answer.show(answer)
         said = count_text(len(answer.rows), "row") + (" and more" if answer.more else "")
-        self.query_one("#answer-note", Static).update(literal(said))
+        keep = "   k (f4) keeps it as a check" if self._answered is not None else ""
+        self.query_one("#answer-note", Static).update(literal(said + keep))
         self._answer.scroll_visible(animate=False)
+        self.refresh_bindings()
 
     def _forget_answer(self) -> None:
+        self._answered = None
         self._answer.show(None)
         self.query_one("#answer-note", Static).update("")
         self.show_problem(None)
 
+    def action_remember(self) -> None:
+        """Ask for a name, then keep the query and its answer for the next recovery."""
+        server, answered = self.session.secondary, self._answered
+        if server is None or answered is None:
+            return
+
+        def named(name: str | None) -> None:
+            if name:
+                check = OwnCheck(name, answered.sql, answered.expect, answered.database)
+                self.run_job(
+                    lambda emit, cancel: remember(check, system_identifier(server.database)),
+                    on_done=lambda _: self._remembered(check),
+                    group="remember",
+                )
+
+        told = answered.expected
+        self.app.push_screen(
+            NameDialog(
+                "Keep this query as a check?",
+                f"{answered.sql}\n\nin {answered.database}, expected: {told}\n\n"
+                "It is asked again after every recovery of this cluster.",
+                " ".join(answered.sql.split()),
+                "Keep",
+            ),
+            named,
+        )
+
+    def _remembered(self, check: OwnCheck) -> None:
+        self.notify(f"Kept: {check.name}", markup=False)
+        own = SeenKind.OWN
+        rest = [s for s in self._seen if s.kind is not own or s.check.name != check.name]
+        known = check.expect if isinstance(check.expect, tuple) else ((check.expect,),)
+        done = CheckDone(check.name, Status.OK, rows_words(known))
+        self._seen = [*rest, Seen(done, own)]
+        self._draw()
+
     # What becomes of it.
 
-    def action_promote(self) -> None:
-        """Ask for the destination's name, then end the pause and wait until it is open."""
-        server = self.session.secondary
-        if server is None:
-            return
-        place = server.destination
-
-        def decided(sure: bool | None) -> None:
-            if sure:
-                self.run_job(
-                    lambda emit, cancel: promote(server),
-                    on_done=self._opened,
-                    busy="opening the secondary for writing",
-                    cancel_hint="",
-                    group="fate",
-                )
-
-        self.app.push_screen(
-            TypedConfirmDialog(
-                "Promote the secondary?",
-                f"{place}\n\n"
-                "It opens for writing, on a new timeline, and cannot go back to the pause. "
-                "It archives nothing, and the primary is not touched.",
-                name_of(server),
-                "Promote",
-            ),
-            decided,
-        )
-
-    def _opened(self, state: ServerState) -> None:
-        self._promoted = state
+    def opened(self) -> None:
+        """Everything is looked at again: what was locked can be read now."""
+        self.action_look()
         self._draw()
-        self.refresh_bindings()
 
-    def action_throw_away(self) -> None:
-        """Ask for the destination's name, then stop the secondary and remove its data."""
-        server = self.session.secondary
-        if server is None:
-            return
-        place = server.destination
-
-        def decided(sure: bool | None) -> None:
-            if sure:
-                self.run_job(
-                    lambda emit, cancel: server.throw_away(),
-                    on_done=lambda _: self._thrown_away(),
-                    busy="removing the secondary",
-                    cancel_hint="",
-                    group="fate",
-                )
-
-        self.app.push_screen(
-            TypedConfirmDialog(
-                "Throw the secondary away?",
-                f"{place}\n\n"
-                "It is stopped, and its data are removed with everything in them. "
-                "The backup, the WAL archive and the primary stay as they are.",
-                name_of(server),
-                "Throw away",
-            ),
-            decided,
-        )
-
-    def _thrown_away(self) -> None:
-        self._gone = True
-        self._contents = {}
-        self.session.secondary = self.session.run = None
-        self._looked_at = None
-        way.forget_plan(self.session)
+    def thrown_away(self) -> None:
+        self._gone, self._looked_at = True, None
+        self._contents, self._seen = {}, []
         self._forget_answer()
         self._tables.show(self._contents.values())
         self._draw()
-        self.refresh_bindings()
-        self.changed()
-        self.take_focus()
-
-    def action_keep(self) -> None:
-        """Show the secondary as a service of a compose file, and write it if that is wanted."""
-        session, server = self.session, self.session.secondary
-        if server is None or not isinstance(server, ContainerSecondary):
-            return
-        service, project = secondary_service(session), session.project
-        name = service.name if service is not None else ""
-        beside = project.path.parent if project is not None else Path.cwd()
-        file = beside / f"compose.{server.name}.yml"
-        how = "It has one service, which runs on the recovered data."
-        if name and project is not None:
-            how = f"With it the service {name} runs on the recovered data:\n"
-            how += f"docker compose -f {project.path.name} -f {file.name} up -d {name}"
-
-        def decided(text: str, sure: bool | None) -> None:
-            if sure:
-                self.run_job(
-                    lambda emit, cancel: write_new(file, text),
-                    on_done=lambda _: self.notify(f"Written: {file}", markup=False),
-                    group="keep",
-                )
-
-        def show(text: str) -> None:
-            words = f"{file}\n\n{how}\nStop the secondary first: only one server may have its data."
-            dialog = ConfirmDialog("Write a compose file?", f"{words}\n\n{text}", "Write it")
-            self.app.push_screen(dialog, partial(decided, text))
-
-        self.run_job(lambda emit, cancel: server.recipe.compose(name), on_done=show, group="keep")
 
     def action_copy_command(self) -> None:
         if self.session.secondary is not None:
@@ -322,20 +313,19 @@ Without the screen: psql, as the command at the bottom shows.
         focused = self.screen.focused if self.is_attached else None
         if focused is not None and focused.id == "query":
             return f"ask {self._tables.database}"
+        if self.session.run is not None and self.session.run.promoted is not None:
+            return "nothing more to do here: above is what to do with an open secondary"
         return "nothing more to do: the secondary stays as it is until you decide"
 
     def proceed(self) -> None:
         if self._gone:
-            self.post_message(StepWanted(WizardStep.TARGET))
+            self.post_message(StepWanted(way.nearest(self.session, WizardStep.TARGET)))
 
     def back(self) -> bool:
-        """Escape leaves the query first; opening and removing are not cut short."""
+        """Escape leaves the query first."""
         focused = self.screen.focused
         if focused is not None and focused.id == "query":
             self._tables.focus()
-            return True
-        if self._jobs.get("fate") is not None:
-            self.show_problem(PitrError("this is not cut short: wait for its end"))
             return True
         return super().back()
 
@@ -343,16 +333,12 @@ Without the screen: psql, as the command at the bottom shows.
         self.changed()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys hold only while there is a secondary that they can act on."""
+        """Keys hold only while they mean something."""
         there = self.session.secondary is not None
-        run = self.session.run
-        if action == "promote":
-            paused = run is not None and run.state is RunState.PAUSED
-            return there and paused and self._promoted is None
+        if action == "remember":
+            return there and self._answered is not None
+        if action == "evidence":
+            return there
         if action in ("query", "copy_command", "look"):
             return there and self._readable
-        if action == "throw_away":
-            return there
-        if action == "keep":
-            return self._contained()
-        return True
+        return super().check_action(action, parameters)

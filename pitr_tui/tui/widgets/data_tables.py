@@ -8,8 +8,8 @@ from rich.text import Text
 from textual.widgets import DataTable
 
 from pitr_tui.postgres.quote import visible
+from pitr_tui.recovery.contents import Contents, table_rows
 from pitr_tui.recovery.verify import Answer
-from pitr_tui.tui.contents import Contents, table_rows
 
 _LONGEST_CELL = 60
 _COLUMNS = ("database", "table", "rows here", "in the primary", "")

@@ -1,14 +1,15 @@
-"""What is in the secondary and, for comparison, in the primary: gathered beside the screen."""
+"""What is in the secondary, table by table, and for comparison in the primary."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pitr_tui.errors import PitrError
 from pitr_tui.recovery.verify import Table, databases, tables
 from pitr_tui.servers.sql import Database
-from pitr_tui.tui.bridge import Emit
 from pitr_tui.wording import size_text
 
 _PRIMARY_SECONDS = 3  # 11 and older take whole numbers only
@@ -27,10 +28,20 @@ class Contents:
     primary: dict[tuple[str, str], int | None] | None = None
 
 
+class TableRow(NamedTuple):
+    """A table in words; `there` is the primary's number of rows."""
+
+    database: str
+    name: str
+    here: str
+    there: str
+    remark: str
+
+
 def gather(
     secondary: Database,
     primary: Database | None,
-    emit: Emit[Contents],
+    emit: Callable[[Contents], None],
     cancel: threading.Event,
 ) -> None:
     """Emit the tables of every database: at once, then counted, then beside the primary's.
@@ -59,10 +70,8 @@ def gather(
         emit(Contents(name, counted[name], {(t.schema, t.name): t.rows for t in found}))
 
 
-def table_rows(
-    contents: Contents,
-) -> list[tuple[str, str, str, str, str]]:
-    """Database, table, rows here, rows in the primary, and a remark, for each table."""
+def table_rows(contents: Contents) -> list[TableRow]:
+    """Each table with its rows here and in the primary; those that only the primary has last."""
     rows = []
     for table in contents.tables:
         here = "…" if table.rows is None else f"{table.rows:,}"
@@ -78,13 +87,18 @@ def table_rows(
                 remark = f"{abs(more):,} {'more' if more > 0 else 'fewer'} here"
         if table.unlogged:
             remark = "unlogged, so empty here"
-        name = table.name if table.schema == "public" else f"{table.schema}.{table.name}"
-        rows.append((contents.database, name, here, there, remark))
+        name = _shown(table.schema, table.name)
+        rows.append(TableRow(contents.database, name, here, there, remark))
     if contents.primary is not None:
         known = {(table.schema, table.name) for table in contents.tables}
         for schema, name in sorted(contents.primary.keys() - known):
             number = contents.primary[schema, name]
-            shown = name if schema == "public" else f"{schema}.{name}"
             there = "?" if number is None else f"{number:,}"
-            rows.append((contents.database, shown, "none", there, "not there at that moment"))
+            shown = _shown(schema, name)
+            remark = "not there at that moment"
+            rows.append(TableRow(contents.database, shown, "none", there, remark))
     return rows
+
+
+def _shown(schema: str, name: str) -> str:
+    return name if schema == "public" else f"{schema}.{name}"
