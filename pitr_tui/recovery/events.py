@@ -301,7 +301,7 @@ def from_json(data: dict[str, Any]) -> Stamped:
     """The event that `to_json` wrote. Raises PitrError for anything else."""
     try:
         kind = _BY_NAME[data["event"]]
-        hints = _hints(kind)
+        hints = _hints(data["event"])
         values = {
             f.name: _typed(hints[f.name], data[f.name])
             for f in dataclasses.fields(kind)
@@ -313,8 +313,8 @@ def from_json(data: dict[str, Any]) -> Stamped:
 
 
 @cache
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    return get_type_hints(kind)
+def _hints(name: str) -> dict[str, Any]:
+    return get_type_hints(_BY_NAME[name])
 
 
 def _plain(value: object) -> object:

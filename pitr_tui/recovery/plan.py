@@ -9,8 +9,9 @@ from pathlib import PurePosixPath
 
 from pitr_tui.errors import UsageError
 from pitr_tui.postgres.conf import settings_block
+from pitr_tui.postgres.libraries import acts_by_itself
 from pitr_tui.postgres.lsn import TimelineId
-from pitr_tui.postgres.quote import conf_value, shell_command, shell_word
+from pitr_tui.postgres.quote import conf_value, shell_command
 from pitr_tui.postgres.target import (
     TARGET_SETTINGS,
     Latest,
@@ -27,18 +28,11 @@ from pitr_tui.recovery.feeder import (
     WalSource,
     restore_script,
 )
+from pitr_tui.recovery.plan_commands import PlannedFile, copy_corrections, writing_commands
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BackupFormat
+from pitr_tui.repositories.identity import OWN_BLOCK
 from pitr_tui.servers.secondary import OWN_DIRECTORY, Secondary
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedFile:
-    """A file of the secondary's data directory; appended to what the backup has, or written."""
-
-    path: PurePosixPath
-    text: str
-    append: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,6 +91,14 @@ class RecoveryPlan:
         told = (backup.parameters.get(name), backup.raised.get(name), self.raised.get(name))
         return max((value for value in told if value is not None), default=0)
 
+    def libraries(self) -> dict[str, tuple[str, ...]]:
+        """What the secondary loads, by setting: of the backup's those that act only when asked."""
+        found = {name: self.preload.get(name, all_) for name, all_ in self.backup.preload.items()}
+        return {
+            name: tuple(one for one in libraries if not acts_by_itself(one))
+            for name, libraries in found.items()
+        }
+
     def recovery_settings(self) -> dict[str, str]:
         """Where and how to stop, for recovery.conf or the configuration."""
         settings = {"restore_command": RESTORE_COMMAND, **self.target.settings()}
@@ -127,13 +129,18 @@ class RecoveryPlan:
                 for name in version.standby_minimums
                 if (value := self.minimum(name))
             },
-            **{name: _as_list(libraries) for name, libraries in self.preload.items()},
+            **{
+                name: _as_list(libraries)
+                for name, libraries in self.libraries().items()
+                if libraries != self.backup.preload[name]
+            },
             "cluster_name": "pitr_secondary",
             **self.secondary.settings(),
             "hba_file": str(own / "pg_hba.conf"),
             "ident_file": str(own / "pg_ident.conf"),
             "external_pid_file": str(own / "postmaster.pid"),
             "ssl": "off",
+            "bonjour": "off",
             "unix_socket_group": "",
             "huge_pages": "try",
             "logging_collector": "off",
@@ -150,6 +157,10 @@ class RecoveryPlan:
         if version.has_wal_receiver_settings:
             settings |= {"primary_conninfo": "", "primary_slot_name": ""}
             settings["recovery_min_apply_delay"] = "0"
+            if not version.forgot_trigger_file:
+                settings["promote_trigger_file"] = ""
+        if version.has_slot_synchronization:
+            settings |= {"sync_replication_slots": "off", "synchronized_standby_slots": ""}
         if version.has_statistics_files:
             settings["stats_temp_directory"] = "pg_stat_tmp"
         if version.has_archive_library:
@@ -165,13 +176,19 @@ class RecoveryPlan:
         configured = self.safe_settings()
         if not self.version.uses_recovery_conf:
             configured |= self.recovery_settings()
+        own_files = ("postgresql.conf", "postgresql.auto.conf")
+        texts = {own_files[0]: "", own_files[1]: settings_block(configured)}
+        left_out: dict[str, list[int]] = {name: [] for name in own_files}
+        for one in self.backup.includes:
+            if one.left_out and one.line not in left_out.setdefault(one.file, []):
+                left_out[one.file].append(one.line)
         files = [
             PlannedFile(SCRIPT_PATH, restore_script()),
             PlannedFile(OWN_DIRECTORY / "pg_hba.conf", self.secondary.access()),
             PlannedFile(OWN_DIRECTORY / "pg_ident.conf", ""),
-            PlannedFile(PurePosixPath("postgresql.conf"), "", append=True),
-            PlannedFile(
-                PurePosixPath("postgresql.auto.conf"), settings_block(configured), append=True
+            *(
+                PlannedFile(PurePosixPath(name), texts.get(name, ""), True, tuple(lines))
+                for name, lines in left_out.items()
             ),
         ]
         if self.version.uses_recovery_conf:
@@ -193,10 +210,16 @@ class RecoveryPlan:
             *secondary.place_commands(),
             "",
             "# 2. the base backup",
-            *secondary.copy_commands(source.path, source.format is BackupFormat.TAR),
+            *secondary.copy_commands(
+                source.path,
+                source.format is BackupFormat.TAR,
+                copy_corrections(source, secondary.data_directory),
+            ),
             "",
             "# 3. the settings",
-            *secondary.writing_commands(self._writing_commands()),
+            *secondary.writing_commands(
+                writing_commands(self.files(), secondary.data_directory, OWN_BLOCK in source.traces)
+            ),
             "",
             "# 4. WAL: pitr reads, checks and lays ready",
             f"#    {self.archive.directory}/  ->  "
@@ -208,19 +231,6 @@ class RecoveryPlan:
             shell_command(secondary.start_command()),
         ]
         return "\n".join(lines) + "\n"
-
-    def _writing_commands(self) -> list[str]:
-        """The commands that write the files, where the data directory is."""
-        lines: list[str] = []
-        for file in self.files():
-            sign = ">>" if file.append else ">"
-            path = shell_word(str(self.secondary.data_directory / file.path))
-            if not file.text:
-                lines.append(f": {sign}{path}")
-                continue
-            text = file.text.removesuffix("\n").split("\n")
-            lines += [f"cat {sign}{path} <<'EOF'", *text, "EOF"]
-        return lines
 
 
 def _as_list(names: Sequence[str]) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 import pitr_tui
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
-from pitr_tui.postgres.conf import without_block
 from pitr_tui.postgres.quote import without_secrets
 from pitr_tui.postgres.target import TargetAction
 from pitr_tui.recovery import merged
@@ -36,7 +35,8 @@ from pitr_tui.recovery.feeder import FEED_DIRECTORY, WalFeeder
 from pitr_tui.recovery.following import Following, Unheard
 from pitr_tui.recovery.journal import SCHEMA, Journal
 from pitr_tui.recovery.place import Copy
-from pitr_tui.recovery.plan import PlannedFile, RecoveryPlan
+from pitr_tui.recovery.plan import RecoveryPlan
+from pitr_tui.recovery.plan_commands import PlannedFile
 from pitr_tui.recovery.plan_record import recorded
 from pitr_tui.recovery.postflight import postflight, stop_check
 from pitr_tui.recovery.state import RunView
@@ -291,8 +291,8 @@ class _Run:
         path = self.secondary.directory / str(file.path)
         before = ""
         if file.append and path.exists():
-            before = without_block(path.read_bytes().decode("utf-8", "surrogateescape"))
-        self.secondary.user.write_file(path, before + file.text)
+            before = path.read_bytes().decode("utf-8", "surrogateescape")
+        self.secondary.user.write_file(path, file.written(before))
 
     def unheard_log(self) -> LogSource:
         """The secondary's log behind what the journal has of it."""
@@ -376,7 +376,8 @@ class _Run:
         cancelled = isinstance(error, CancelledError)
         failure = error.failure if isinstance(error, RecoveryFailedError) else ""
         try:
-            self.emit(RunFailed(told.what, told.why, told.hint, left, cancelled, failure, kept))
+            why = without_secrets(told.why)
+            self.emit(RunFailed(told.what, why, told.hint, left, cancelled, failure, kept))
         except (PitrError, OSError):  # the journal itself may be what failed: so it is told here
             told.hint = "; ".join(filter(None, (told.hint, f"what is left: {left}")))
 

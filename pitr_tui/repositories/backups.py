@@ -15,6 +15,7 @@ from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.postgres.walname import DEFAULT_SEGMENT_SIZE, WalSegment, is_segment
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.identity import (
+    IncludedFile,
     configured_locales,
     control_is_whole,
     identity_of,
@@ -48,8 +49,8 @@ class Backup:
     where neither manifest nor archive tell where the backup ends. `raised` has the settings
     that the primary had more of than the backup's own files say, as by its command line,
     `parameters` what these say of the same, and `locales` those that its server needs.
-    `preload` are the libraries that it loads, by setting, `includes` the files that its
-    configuration has to find (the word and the path), `traces` what recoveries before this one
+    `preload` are the libraries that it loads, by setting, `includes` the lines by which its
+    configuration makes the server read other files, `traces` what recoveries before this one
     left, `tablespaces` where those of a backup in tar format lay, by their oids. `control` is
     the head of pg_control, `control_whole` whether its checksum is right, None where that is
     not known.
@@ -69,7 +70,7 @@ class Backup:
     parameters: Mapping[str, int] = field(default_factory=dict)
     locales: tuple[str, ...] = ()
     preload: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    includes: tuple[tuple[str, str], ...] = ()
+    includes: tuple[IncludedFile, ...] = ()
     traces: tuple[str, ...] = ()
     tablespaces: Mapping[int, str] = field(default_factory=dict)
     control: ControlHead | None = None

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from posixpath import normpath
 
 from google_crc32c import value as crc32c
 
 from pitr_tui.errors import PitrError, RefusedError
-from pitr_tui.postgres.conf import read_settings
+from pitr_tui.postgres.conf import BEGIN, Include, includes, read_settings
 from pitr_tui.postgres.control import CONTROL_PATH, checksum_places, standby_minimums
+from pitr_tui.postgres.quote import without_secrets
 from pitr_tui.postgres.target import TARGET_SETTINGS
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.repositories.tars import open_tar, tar_errors
@@ -48,7 +52,26 @@ _TRACE_SETTINGS = (
 )
 _PRELOADED = ("shared_preload_libraries", "session_preload_libraries", "local_preload_libraries")
 _NAME_IN_LIST = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^,"]+?))\s*(?:,|$)')
-_INCLUDE = re.compile(r"^\s*(include|include_dir)\s*(?:=\s*|\s+)'?([^'#\n]+?)'?\s*(?:#.*)?$", re.M)
+# Where no configuration lies: PostgreSQL's own directories, and what of pitr's is not copied.
+_NOT_CONFIGURATION = re.compile(r"(base|global|pg_\w+|pitr|pitr_tablespaces)/")
+_CONFIGURATION_BYTES = 1 << 20
+_CONFIGURATION_FILES = 1000
+_NESTING = 10  # CONF_FILE_MAX_DEPTH in src/include/utils/conffiles.h
+OWN_BLOCK = "settings of pitr's"
+
+
+@dataclass(frozen=True, slots=True)
+class IncludedFile:
+    """What a line of a backup's configuration makes its server read.
+
+    `left_out` tells why a copy has to do without it, and is "" when it stays.
+    """
+
+    file: str
+    line: int
+    word: str
+    path: str
+    left_out: str = ""
 
 
 def identity_of(path: ReadPath, tar: ReadPath | None) -> dict[str, bytes]:
@@ -68,7 +91,7 @@ def configured_locales(identity: Mapping[str, bytes]) -> tuple[str, ...]:
 
 
 def raised_settings(identity: Mapping[str, bytes], version: PostgresVersion) -> dict[str, int]:
-    """What pg_control has more of than the configuration; files that this includes do not count."""
+    """What pg_control has more of than the configuration of the backup's own files."""
     configured = _configured(identity)
     raised = {}
     for name, value in standby_minimums(identity[CONTROL_PATH], version).items():
@@ -106,21 +129,66 @@ def names_in_list(text: str) -> list[str]:
     return [name for name in names if name]
 
 
-def included_files(identity: Mapping[str, bytes]) -> tuple[tuple[str, str], ...]:
-    """The files and directories that the configuration has to find: the word and the path."""
-    found = []
-    for name in _CONFIGURATION:
-        text = identity.get(name, b"").decode("utf-8", "replace")
-        found += [(match[1], match[2]) for match in _INCLUDE.finditer(text)]
-    return tuple(found)
+def included_files(identity: Mapping[str, bytes]) -> tuple[IncludedFile, ...]:
+    """Every directive of the configuration, also of the files that it includes."""
+    return tuple(
+        IncludedFile(file, one.line, one.word, one.path, left_out)
+        for name in _CONFIGURATION
+        for file, one, left_out, _ in _directives(identity, name)
+    )
+
+
+_Directive = tuple[str, Include, str, tuple[str, ...]]
+
+
+def _directives(
+    identity: Mapping[str, bytes], file: str, above: tuple[str, ...] = ()
+) -> Iterator[_Directive]:
+    """The directives of a file and those below: where, which, why not, and the files it names."""
+    for one in includes(_text(identity, file)):
+        place = normpath(str(PurePosixPath(file).parent / one.path))
+        left_out, named = _found(identity, one, place)
+        if {*named} & {*above, file} or len(above) >= _NESTING:
+            left_out, named = "it includes itself", ()
+        yield file, one, left_out, named
+        for name in named:
+            yield from _directives(identity, name, (*above, file))
+
+
+def _found(identity: Mapping[str, bytes], one: Include, place: str) -> tuple[str, tuple[str, ...]]:
+    """Why a copy does without what a directive names, or the files that it leads to."""
+    if place.startswith(("/", "..")):
+        return "it leads out of the backup", ()
+    if one.word == "include_dir":
+        if not any(name.startswith(f"{place}/") for name in identity):
+            return "there is no such directory in the backup", ()
+        below = (name for name in identity if str(PurePosixPath(name).parent) == place)
+        return "", tuple(sorted(name for name in below if _is_read_in_directory(name)))
+    if place in identity and place not in _TRACES and not place.endswith("/"):
+        return "", (place,)
+    missing = "there is no such file in the backup"
+    return ("" if one.word == "include_if_exists" else missing), ()
+
+
+def _is_read_in_directory(name: str) -> bool:
+    """Whether include_dir takes a file (GetConfFilesInDir in conffiles.c)."""
+    last = PurePosixPath(name).name
+    return last.endswith(".conf") and not last.startswith(".") and not name.endswith("/")
+
+
+def _text(identity: Mapping[str, bytes], name: str) -> str:
+    return identity.get(name, b"").decode("utf-8", "surrogateescape")
 
 
 def traces(identity: Mapping[str, bytes]) -> tuple[str, ...]:
     """What earlier recoveries left: names of files, and settings with their values."""
     configured = _configured(identity)
     files = [name for name in _TRACES if name in identity]
+    if any(BEGIN in _text(identity, name).split("\n") for name in _CONFIGURATION):
+        files.append(OWN_BLOCK)
     settings = ((name, configured.get(name, "")) for name in _TRACE_SETTINGS)
-    return (*files, *(f"{name} = {value}" for name, value in settings if value not in ("", "0")))
+    told = (f"{name} = {value}" for name, value in settings if value not in ("", "0"))
+    return (*files, *map(without_secrets, told))  # a connection to a primary has its password
 
 
 def tablespaces(identity: Mapping[str, bytes]) -> dict[int, str]:
@@ -156,7 +224,29 @@ def _plain_identity(path: ReadPath) -> dict[str, bytes]:
             found[name] = (path / name).read_bytes()
     with suppress(OSError):
         found |= {entry.name: b"" for entry in path.iterdir() if entry.name in _TRACES}
+    for name in _CONFIGURATION:
+        _read_included(path, found, name)
     return found
+
+
+def _read_included(path: ReadPath, found: dict[str, bytes], file: str) -> None:
+    """Add what a file includes, and what that includes; what cannot be read is as good as gone."""
+    for one in includes(_text(found, file)):
+        place = normpath(str(PurePosixPath(file).parent / one.path))
+        if place.startswith(("/", "..")) or _NOT_CONFIGURATION.match(f"{place}/"):
+            continue
+        names = [place]
+        with suppress(OSError, ValueError):  # a NUL byte is no part of a path
+            if one.word == "include_dir":
+                entries = [entry.name for entry in (path / place).iterdir()]
+                found[f"{place}/"] = b""
+                names = [normpath(f"{place}/{name}") for name in entries]
+                names = [name for name in names if _is_read_in_directory(name)]
+            for name in names:
+                small = (path / name).stat().st_size <= _CONFIGURATION_BYTES
+                if name not in found and small and (path / name).is_file():
+                    found[name] = (path / name).read_bytes()
+                    _read_included(path, found, name)
 
 
 def _tar_identity(tar: ReadPath) -> dict[str, bytes]:
@@ -166,19 +256,23 @@ def _tar_identity(tar: ReadPath) -> dict[str, bytes]:
             for member in members:
                 name = member.name.removeprefix("./")
                 wanted = name in (*_IDENTITY, *_CONFIGURATION, _TABLESPACE_MAP)
+                if not _NOT_CONFIGURATION.match(f"{name}/") and len(found) < _CONFIGURATION_FILES:
+                    if member.isdir():
+                        found[f"{name}/"] = b""
+                    wanted = wanted or member.isreg() and member.size <= _CONFIGURATION_BYTES
                 file = members.extractfile(member) if wanted else None
                 if name in _TRACES:
                     found[name] = b""
-                if file is not None:
+                if file is not None and member.size <= _CONFIGURATION_BYTES:
                     found[name] = file.read()
-                if found.keys() >= set(_IDENTITY):
-                    return found
     except tar_errors() as error:
         raise PitrError(
             f"the backup in {tar.parent} is damaged", f"{tar.name}: {error}", "use another backup"
         ) from error
-    missing = next(name for name in _IDENTITY if name not in found)
-    raise _incomplete(tar.parent, missing)
+    for name in _IDENTITY:
+        if name not in found:
+            raise _incomplete(tar.parent, name)
+    return found
 
 
 def _incomplete(path: ReadPath, name: str) -> PitrError:
@@ -189,7 +283,25 @@ def _incomplete(path: ReadPath, name: str) -> PitrError:
 
 
 def _configured(identity: Mapping[str, bytes]) -> dict[str, str]:
+    """The settings of a backup's own files, with what of other files these include."""
     configured: dict[str, str] = {}
     for name in _CONFIGURATION:
-        configured |= read_settings(identity.get(name, b"").decode("utf-8", "replace"))
+        configured |= _settings_of(identity, name)
     return configured
+
+
+def _settings_of(
+    identity: Mapping[str, bytes], file: str, above: tuple[str, ...] = ()
+) -> dict[str, str]:
+    """The settings of one file; what it includes counts at the place where it does."""
+    lines = _text(identity, file).split("\n")
+    settings: dict[str, str] = {}
+    done = 0
+    for one in includes("\n".join(lines)):
+        settings |= read_settings("\n".join(lines[done : one.line - 1]))
+        done = one.line
+        place = normpath(str(PurePosixPath(file).parent / one.path))
+        for name in _found(identity, one, place)[1]:
+            if name not in (*above, file) and len(above) < _NESTING:
+                settings |= _settings_of(identity, name, (*above, file))
+    return settings | read_settings("\n".join(lines[done:]))

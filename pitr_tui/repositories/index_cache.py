@@ -76,6 +76,8 @@ class IndexCache:
             self.remark = _unkept(getattr(error, "filename", None), error)
             return
         self._file = place / _FILE_NAME
+        with suppress(OSError):  # one that is there, or cannot be made: sqlite tells of it
+            self._file.touch(mode=0o600, exist_ok=False)
         with self._failures():
             self._database = sqlite3.connect(
                 self._file, timeout=_LOCK_SECONDS, isolation_level=None, check_same_thread=False

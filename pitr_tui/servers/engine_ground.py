@@ -66,9 +66,9 @@ class EngineGround:
         """The room on the disk where it lies or would lie. Raises PitrError."""
         if self.is_volume:  # the engine keeps volumes and containers in one place
             with Helper.start(self.engine, self.image) as helper:
-                return _free(helper, "/")
+                return free_bytes_at(helper, "/")
         with self._beside() as (helper, _):
-            return _free(helper, str(_AT))
+            return free_bytes_at(helper, str(_AT))
 
     def make(self) -> None:
         """Make it when it is not there. Raises PitrError."""
@@ -135,7 +135,8 @@ class EngineGround:
             yield helper, shell_word(str(_AT / path.name))
 
 
-def _free(helper: Helper, path: str) -> int:
+def free_bytes_at(helper: Helper, path: str) -> int:
+    """The room on the disk where a path of a helper's lies. Raises PitrError."""
     said = _said(helper, f"df -Pk {path} | tail -n 1", "the room on the engine's disk is not known")
     try:
         return int(said.split()[3]) * 1024

@@ -56,6 +56,22 @@ def running_pid(data_directory: Path) -> int | None:
     return pid if _works_in(pid, data_directory) else None
 
 
+def survivors(data_directory: Path) -> list[int]:
+    """The server processes that still work in a data directory, be its postmaster dead.
+
+    Whoever was killed cannot end its children: they notice it by themselves, in a moment.
+    """
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            server = (process / "comm").read_text().startswith(_PROGRAMS)
+            if server and os.readlink(process / "cwd") == str(data_directory.resolve()):
+                found.append(int(process.name))
+        except OSError:  # it has ended, or is not ours to look at
+            continue
+    return found
+
+
 def _works_in(pid: int, data_directory: Path) -> bool:
     """Whether a process is this directory's postmaster: its number may be another's by now."""
     process = Path("/proc") / str(pid)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tarfile
 import threading
 import time
@@ -12,6 +14,7 @@ from queue import Empty, Full, Queue
 
 from pitr_tui.containers.helper import Helper
 from pitr_tui.errors import CancelledError, PitrError
+from pitr_tui.servers.engine_ground import free_bytes_at
 
 _AHEAD = 16
 _WAIT_SECONDS = 0.2
@@ -25,15 +28,20 @@ class TarFiller:
     """
 
     def __init__(self, helper: Helper, directory: PurePosixPath, owner: str) -> None:
+        self._helper, self._directory = helper, directory
         self._uid, self._gid = (int(number) for number in owner.split(":"))
         self._chunks: Queue[bytes | None] = Queue(_AHEAD)
         self._made: set[PurePosixPath] = {PurePosixPath()}
+        self._written: set[int] = set()  # by their hashes: there may be millions
         self._error: BaseException | None = None
         self._given_up = False
         self._sender = threading.Thread(
             target=self._send, args=(helper, str(directory)), daemon=True, name="tar-filler"
         )
         self._sender.start()
+
+    def free_bytes(self) -> int:
+        return free_bytes_at(self._helper, str(self._directory))
 
     def directory(self, path: PurePosixPath) -> None:
         if path not in self._made:
@@ -50,6 +58,10 @@ class TarFiller:
     @contextmanager
     def file(self, path: PurePosixPath, size: int) -> Iterator[Callable[[bytes], object]]:
         self.directory(path.parent)
+        mark = hash(str(path))
+        if mark in self._written or path in self._made:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
+        self._written.add(mark)
         member = self._member(path, tarfile.REGTYPE, 0o600)
         member.size = size
         self._write(member.tobuf())

@@ -21,6 +21,7 @@ from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BackupFormat, open_backup
+from pitr_tui.repositories.identity import IncludedFile
 from pitr_tui.repositories.wholeness import essential_directories, look_whole, read_whole
 from tests.unit.made import (
     DATA,
@@ -200,10 +201,14 @@ def test_what_a_backup_tells_of_itself(tmp_path: Path) -> None:
     configuration = (
         "shared_preload_libraries = 'auto_explain, \"my lib\"'\ninclude_dir 'conf.d' # ours\n"
         "#include 'not.this'\ninclude = '/etc/more.conf'\nrecovery_target_name = 'old'\n"
+        "INCLUDE'gone.conf'\ninclude_if_exists 'gone.conf'\n"
         "recovery_min_apply_delay = 0\n"
     )
     files = backup_files() | {
         "postgresql.conf": configuration.encode(),
+        "conf.d/b.conf": b"work_mem = 1MB\nsession_preload_libraries = b\n",
+        "conf.d/a.conf": b"session_preload_libraries = a\ninclude '../postgresql.conf'\n",
+        "conf.d/.hidden.conf": b"session_preload_libraries = c\n",
         "recovery.done": b"",
         "tablespace_map": b"16390 /srv/a\\ b\n16391 /srv/c\n",
     }
@@ -211,8 +216,19 @@ def test_what_a_backup_tells_of_itself(tmp_path: Path) -> None:
     ordered = {name: files[name] for name in sorted(files, key=lambda name: "pg_control" in name)}
     write_files(tmp_path / "tar", {"base.tar": tar_bytes(ordered)})
     for backup in (plain, open_backup(tmp_path / "tar")):
-        assert backup.preload == {"shared_preload_libraries": ("auto_explain", "my lib")}
-        assert backup.includes == (("include_dir", "conf.d"), ("include", "/etc/more.conf"))
+        assert backup.preload == {
+            "shared_preload_libraries": ("auto_explain", "my lib"),
+            "session_preload_libraries": ("b",),
+        }
+        out, gone = "it leads out of the backup", "there is no such file in the backup"
+        main, below = "postgresql.conf", "conf.d/a.conf"
+        assert backup.includes == (
+            IncludedFile(main, 2, "include_dir", "conf.d"),
+            IncludedFile(below, 2, "include", "../postgresql.conf", "it includes itself"),
+            IncludedFile(main, 4, "include", "/etc/more.conf", out),
+            IncludedFile(main, 6, "include", "gone.conf", gone),
+            IncludedFile(main, 7, "include_if_exists", "gone.conf"),
+        )
         assert backup.traces == ("recovery.done", "recovery_target_name = old")
         assert backup.tablespaces == {16390: "/srv/a b", 16391: "/srv/c"}
         assert backup.parameters["max_connections"] == 100

@@ -11,6 +11,7 @@ from pitr_tui.postgres.target import AtXid
 from pitr_tui.recovery.checks import Light, fitted, judge
 from pitr_tui.recovery.events import Status
 from pitr_tui.recovery.plan import RecoveryPlan
+from pitr_tui.repositories.identity import IncludedFile
 from pitr_tui.servers.installation import KNOWN_LIBRARY
 from pitr_tui.wal.actions import TablespaceCreated
 from tests.local import local
@@ -100,7 +101,17 @@ def test_a_library_that_is_missing_is_left_out_and_named(plan: RecoveryPlan) -> 
     assert judgement.light is Light.GREEN
     check = check_of(judgement, "libraries")
     assert check.status is Status.NOTE
-    assert check.evidence.startswith("no_such (shared_preload_libraries) left out")
+    assert check.evidence.endswith(": no_such (shared_preload_libraries, not installed here)")
+
+
+def test_a_library_that_acts_by_itself_is_left_out_and_its_deed_told(plan: RecoveryPlan) -> None:
+    wanted = {"shared_preload_libraries": ("auto_explain", "pg_cron")}
+    plan = with_backup(plan, preload=wanted)
+    installed_libraries(plan, "auto_explain", "pg_cron")
+    assert plan.safe_settings()["shared_preload_libraries"] == '"auto_explain"'
+    check = check_of(judge(plan, NOW), "libraries")
+    assert check.status is Status.NOTE
+    assert "pg_cron (shared_preload_libraries, it runs its jobs)" in check.evidence
 
 
 def test_libraries_that_are_there_stay(plan: RecoveryPlan) -> None:
@@ -168,24 +179,19 @@ def test_the_backups_own_tablespaces_are_rewritten(plan: RecoveryPlan, tmp_path:
     assert "16390 lead to where the primary has them" in check.evidence
 
 
-@pytest.mark.parametrize(
-    ("word", "path", "failed"),
-    [
-        ("include", "postgresql.conf", False),
-        ("include", "extra.conf", True),
-        ("include_dir", "conf.d", True),
-        ("include", "/no/such/file.conf", True),
-        ("include_dir", "/", False),
-    ],
-)
-def test_included_files_have_to_be_there(
-    plan: RecoveryPlan, word: str, path: str, failed: bool
-) -> None:
-    plan = with_backup(plan, includes=((word, path),))
-    checks = judge(plan, NOW).checks
-    found = [one for one in checks if one.name == "configuration"]
-    assert bool(found) == failed
-    assert all(one.status is Status.FAILURE and path in one.evidence for one in found)
+def test_what_the_copy_does_without_is_noted(plan: RecoveryPlan) -> None:
+    lines = (
+        IncludedFile("postgresql.conf", 3, "include_dir", "conf.d"),
+        IncludedFile("conf.d/a.conf", 7, "include", "/etc/x\n.conf", "it leads out of the backup"),
+    )
+    check = check_of(judge(with_backup(plan, includes=lines), NOW), "configuration")
+    assert check.status is Status.NOTE
+    assert check.evidence == (
+        "the copy does without include '/etc/x␊.conf' (conf.d/a.conf, line 7: "
+        "it leads out of the backup)"
+    )
+    checks = judge(with_backup(plan, includes=lines[:1]), NOW).checks
+    assert "configuration" not in [one.name for one in checks]
 
 
 def test_leftovers_of_earlier_recoveries_are_noted(plan: RecoveryPlan) -> None:

@@ -54,7 +54,11 @@ SINCE = {
     "recovery_min_apply_delay": 12,
     "archive_library": 15,
     "log_startup_progress_interval": 15,
+    "sync_replication_slots": 17,
+    "synchronized_standby_slots": 17,
 }
+# Settings that came and went.
+BETWEEN = {"promote_trigger_file": (12, 15)}
 # Settings that a version took away.
 UNTIL = {"stats_temp_directory": 14}
 # Settings that every version from 9.6 to 18 has.
@@ -68,6 +72,7 @@ ALWAYS = {
         "ident_file",
         "external_pid_file",
         "ssl",
+        "bonjour",
     ),
     *("huge_pages", "logging_collector", "log_destination", "log_line_prefix", "log_timezone"),
     *("log_min_messages", "log_error_verbosity", "log_checkpoints", "lc_messages"),
@@ -115,6 +120,7 @@ def test_only_settings_that_exist_are_set(tmp_path: Path, version: str, port: in
     names = set(configured(make_plan(tmp_path, version, TARGETS[2], port=port)))
     known = {name for name, since in SINCE.items() if major >= since}
     known |= {name for name, until in UNTIL.items() if major <= until}
+    known |= {name for name, (since, until) in BETWEEN.items() if since <= major <= until}
     assert names == ALWAYS | known
 
 
