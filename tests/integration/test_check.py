@@ -36,7 +36,7 @@ from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.wholeness import essential_directories, look_whole, read_whole
 from tests.integration.conftest import MAJORS, installed
 from tests.integration.test_cli import lines, pitr, restore, secondary
-from tests.integration.world import RESTORE_POINT, World, run
+from tests.integration.world import RESTORE_POINT, World, put_back, run
 from tests.local import local
 
 pytestmark = pytest.mark.integration
@@ -87,6 +87,7 @@ def assert_fails(plan: RecoveryPlan) -> None:
     try:
         result = run(plan)
     except PitrError:
+        put_back(plan)
         assert not local(plan).directory.exists()
         return
     try:

@@ -20,16 +20,13 @@ from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.checks import Light, judge, require_passed
 from pitr_tui.recovery.events import RunFailed, Stamped, Step, StepStarted, utc_now
-from pitr_tui.recovery.fate import discard_run
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.run import recover
-from pitr_tui.recovery.runs import run_named
 from pitr_tui.repositories.backups import BackupFormat, open_backup
 from pitr_tui.servers.installation import installation_for
-from pitr_tui.servers.process import running_pid
 from tests.integration.conftest import majors, world_of
-from tests.integration.world import World, run
+from tests.integration.world import World, put_back, run
 from tests.local import local
 
 pytestmark = pytest.mark.integration
@@ -44,14 +41,7 @@ def assert_fails(plan: RecoveryPlan, *words: str) -> PitrError:
     before = sorted(place.iterdir()) if place.exists() else None
     with pytest.raises(PitrError) as raised:
         run(plan)
-    assert running_pid(place) is None
-    record = run_named("last")
-    failed = record.view().failed
-    assert failed is not None
-    if failed.kept:
-        assert f"pitr resume {record.name}" in failed.left
-        assert (place / "PG_VERSION").exists()
-        discard_run(record, plan.secondary)
+    put_back(plan)
     assert (sorted(place.iterdir()) if place.exists() else None) == before
     for word in words:
         assert word in str(raised.value)

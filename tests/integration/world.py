@@ -15,9 +15,11 @@ from pitr_tui.postgres.target import Latest, RecoveryTarget, TargetAction
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.backup import BackupOrder, Compression, finished_backup, take_backup
 from pitr_tui.recovery.events import Stamped
+from pitr_tui.recovery.fate import discard_run
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.run import recover
+from pitr_tui.recovery.runs import run_named
 from pitr_tui.recovery.state import RunView
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BackupFormat, open_backup
@@ -26,6 +28,7 @@ from pitr_tui.servers.local import LocalServer, socket_settings
 from pitr_tui.servers.local_secondary import LocalSecondary
 from pitr_tui.servers.osuser import OsUser, server_user
 from pitr_tui.servers.primary import Primary
+from pitr_tui.servers.process import running_pid
 from tests.local import local
 
 RESTORE_POINT = "between two and three"
@@ -183,6 +186,18 @@ class Recovered:
     @property
     def rows(self) -> list[int]:
         return [row[0] for row in self.server.database.rows("SELECT id FROM t ORDER BY id")]
+
+
+def put_back(plan: RecoveryPlan) -> None:
+    """A failed run has left nothing, or a copy that it tells of; that is thrown away here."""
+    record = run_named("last")
+    failed = record.view().failed
+    assert failed is not None
+    assert running_pid(local(plan).directory) is None
+    if failed.kept:
+        assert f"pitr resume {record.name}" in failed.left
+        assert (local(plan).directory / "PG_VERSION").exists()
+        discard_run(record, plan.secondary)
 
 
 def run(plan: RecoveryPlan, cancel: threading.Event | None = None) -> Recovered:
