@@ -79,6 +79,7 @@ class _Story:
         return {
             "state": str(log.state),
             "reached_target": log.reached_target,
+            "server_stopped": log.has_ended,
             "target": _target(log),
             "stop": _stop(log.stop),
             "timeline": log.timeline,
@@ -113,6 +114,8 @@ class _Story:
     def _head(self) -> Iterator[tuple[str, str]]:
         log = self.log
         yield "state", _badge(log)
+        if log.has_ended and log.state not in (LogState.SHUT_DOWN, LogState.FAILED):
+            yield "since", "the server was shut down"
         if log.life.version:
             yield "server", f"PostgreSQL {log.life.version}"
         if log.lives > 1:

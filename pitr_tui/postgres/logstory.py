@@ -82,11 +82,16 @@ class ServerLog:
             return LogState.FAILED
         if self.is_suspect:
             return LogState.SUSPECT_OPEN
-        if life.stopped or life.shutdown_at_target:
-            return LogState.SHUT_DOWN
         if life.opened:
             return LogState.OPEN
+        if life.shutdown_at_target or (life.stopped and not life.at_target):
+            return LogState.SHUT_DOWN
         return _on_the_way(life)
+
+    @property
+    def has_ended(self) -> bool:
+        """The server was shut down since; a recovery that had come to its end stays what it is."""
+        return self.life.stopped
 
     @property
     def is_suspect(self) -> bool:

@@ -43,7 +43,7 @@ def explained(capsys: pytest.CaptureFixture[str]) -> Explained:
 
 def test_a_met_target_in_json(explained: Explained) -> None:
     told = explained(log("18", "05"))
-    assert (told["state"], told["reached_target"], told["failure"]) == ("shut down", True, None)
+    assert (told["state"], told["reached_target"], told["failure"]) == ("open", True, None)
     assert told["target"] == {"kind": "xid", "text": "transaction 756", "value": 756, "xid": 756}
     stop = told["stop"]
     assert (stop["what"], stop["before"], stop["xid"]) == ("commit", True, 756)
@@ -87,6 +87,7 @@ def test_people_get_the_verdict_first(capsys: pytest.CaptureFixture[str]) -> Non
         lines[0] == "state     ✗ SUSPECT OPEN: do not trust these data; the target was NOT reached"
     )
     assert all(len(line) <= 80 for line in lines)
+    assert lines[1] == "since     the server was shut down"
     text = "\n".join(lines)
     for words in ("Why: ", "Evidence: ", "Fix: ", "a restart is not enough", "(UNREACHED)"):
         assert words in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,7 +91,7 @@ def hasty(tmp_path: Path, shell: list[str]) -> Server:
 
 
 def test_the_servers_command_names_the_script() -> None:
-    assert f"sh {SCRIPT_PATH} %f %p" == RESTORE_COMMAND
+    assert f"exec sh {SCRIPT_PATH} %f %p" == RESTORE_COMMAND
     assert restore_script().startswith("#!/bin/sh\n")
 
 
@@ -103,6 +104,34 @@ def test_what_is_ready_is_delivered_by_a_move(server: Server, name: str) -> None
     assert server.delivered.stat().st_ino == inode
     assert not any((server.feed / "ready").iterdir())
     assert not any((server.feed / "asked").iterdir())
+
+
+def test_a_server_that_was_killed_is_not_waited_for(server: Server) -> None:
+    """The process that replays waits for the script and cannot notice it by itself."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as postmaster:
+        (server.directory / "postmaster.pid").write_text(f"{postmaster.pid}\n/data\n")
+        with server.asking() as process:
+            wait_until((server.feed / "asked" / NAME).exists)
+            assert process.poll() is None
+            postmaster.kill()
+            postmaster.wait()
+            assert process.wait(20) == STOP
+
+
+def test_a_script_whose_caller_was_killed_delivers_nothing(server: Server) -> None:
+    """A later server asks for the same name, and would wait for what this one took."""
+    command = [*server.shell, str(SCRIPT_PATH), NAME, "pg_wal/RECOVERYXLOG"]
+    calls = "import subprocess, sys; subprocess.call(sys.argv[1:])"
+    with subprocess.Popen(
+        [sys.executable, "-c", calls, *command], cwd=server.directory, stdout=subprocess.PIPE
+    ) as caller:
+        wait_until((server.feed / "asked" / NAME).exists)
+        caller.kill()
+        caller.wait()
+        assert caller.stdout is not None
+        assert caller.stdout.read() == b""  # at its end nobody holds the other side
+    server.write(f"ready/{NAME}", "wal")
+    assert not server.delivered.exists()
 
 
 def test_what_comes_later_is_waited_for(server: Server) -> None:
