@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from pitr_tui.cli.targets import target_of
 from pitr_tui.errors import PitrError, RefusedError, UsageError
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.target import Latest, TargetAction
+from pitr_tui.recovery.cancellation import Cancellation
 from pitr_tui.recovery.checks import require_passed
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
@@ -52,7 +52,7 @@ def restore(parsed: argparse.Namespace, output: Output) -> int:
     if parsed.dry_run:
         return 0
     journal = Journal.create(lambda stamped: tell(stamped, output))
-    cancel = threading.Event()
+    cancel = Cancellation()
     try:
         with cancelling(cancel):
             recover(plan, journal, cancel, judgement)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from dataclasses import replace
 
 from pitr_tui.cli.check import examine, show_check, show_verdict
@@ -16,6 +15,7 @@ from pitr_tui.cli.targets import has_target, target_of
 from pitr_tui.errors import RefusedError
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.target import Latest, TargetAction
+from pitr_tui.recovery.cancellation import Cancellation
 from pitr_tui.recovery.checks import Judgement, require_passed
 from pitr_tui.recovery.fate import discard_run, promote_run
 from pitr_tui.recovery.going_on import mended, reached
@@ -34,7 +34,7 @@ def resume(parsed: argparse.Namespace, output: Output) -> int:
     view = record.view()
     plan = plan_from(view.plan, RunPlaces(parsed))
     plan, judgement = _changed(parsed, output, plan, view)
-    cancel = threading.Event()
+    cancel = Cancellation()
     journal = Journal.reopen(record.directory, lambda stamped: tell(stamped, output))
     try:
         with cancelling(cancel):

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from pitr_tui.errors import CancelledError
+from pitr_tui.recovery.cancellation import Cancellation
 
 _TAKEN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -46,6 +47,8 @@ def cancelling(cancel: threading.Event) -> Iterator[None]:
     """
 
     def stop(number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP and isinstance(cancel, Cancellation):
+            cancel.keeps = True  # a connection was lost: one that is made anew may go on
         cancel.set()
 
     before = {number: signal.getsignal(number) for number in _taken()}

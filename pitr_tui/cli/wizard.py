@@ -42,7 +42,27 @@ def wizard(parsed: argparse.Namespace, output: Output) -> int:
             output.say(f"The secondary in {session.secondary.destination} goes on running.")
             output.say(f"  look at it:  {session.secondary.psql_command()}")
             output.say(f"  stop it:     {session.secondary.stop_command()}")
+    _tell_what_is_left(session, output)
     return code
+
+
+def _tell_what_is_left(session: Session, output: Output) -> None:
+    """How to go on with each run of this session that can be gone on with."""
+    if not session.records:
+        return
+    from pitr_tui.recovery.glance import glance
+    from pitr_tui.recovery.report import Ending
+
+    for one in map(glance, session.records):
+        if not one.can_go_on or one.outcome is None:
+            continue
+        name = one.record.name
+        output.say(f"The recovery into {one.destination}: {one.outcome}.")
+        if one.outcome.ending is Ending.REACHED:
+            output.say(f"  step on:     pitr resume {name} --target-…")
+        else:
+            output.say(f"  go on:       pitr resume {name}")
+        output.say(f"  remove it:   pitr discard {name}")
 
 
 def _place(text: str | None) -> Place | None:

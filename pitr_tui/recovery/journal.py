@@ -8,6 +8,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -58,6 +59,7 @@ class Journal:
         self._clock = clock
         descriptor = os.open(directory / _FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._file = os.fdopen(descriptor, "a", encoding="utf-8")
+        self._began = False
         try:
             _lock(self._file, directory)
         except BaseException:
@@ -89,6 +91,7 @@ class Journal:
             raise RefusedError(f"there is no journal in {directory}")
         try:
             journal = cls(directory, sink, clock)
+            journal._began = True
             journal._drop_unfinished_line()
         except OSError as error:
             raise PitrError(
@@ -104,6 +107,7 @@ class Journal:
     def emit(self, event: Event) -> Stamped:
         """Record an event, then pass it on. Raises PitrError when the disk does not take it."""
         stamped = Stamped(self._clock(), event)
+        self._began = True
         try:
             self._file.write(json.dumps(to_json(stamped)) + "\n")
             self._file.flush()
@@ -118,7 +122,17 @@ class Journal:
         return stamped
 
     def close(self) -> None:
+        """End it, and let others write; of a run that never began nothing is kept.
+
+        What a full disk did not take was told by `emit`.
+        """
+        if self._began:
+            with suppress(OSError):
+                self._file.close()
+            return
         self._file.close()
+        (self.directory / _FILE_NAME).unlink()
+        self.directory.rmdir()
 
     def _drop_unfinished_line(self) -> None:
         descriptor = self._file.fileno()

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 import pitr_tui
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.quote import without_secrets
-from pitr_tui.postgres.target import TargetAction
 from pitr_tui.recovery import merged
+from pitr_tui.recovery.cancellation import Cancellation
 from pitr_tui.recovery.checks import Judgement
+from pitr_tui.recovery.copied import require_as_checked
 from pitr_tui.recovery.events import (
-    CheckDone,
     CheckedBefore,
     Event,
     GivenUp,
@@ -23,10 +23,8 @@ from pitr_tui.recovery.events import (
     LogArrived,
     PlaceTaken,
     RunFailed,
-    RunFinished,
     RunStarted,
     RunTakenUp,
-    Status,
     Step,
     StepDone,
     StepStarted,
@@ -34,14 +32,14 @@ from pitr_tui.recovery.events import (
 from pitr_tui.recovery.feeder import FEED_DIRECTORY, WalFeeder
 from pitr_tui.recovery.following import Following, Unheard
 from pitr_tui.recovery.journal import SCHEMA, Journal
+from pitr_tui.recovery.outcome import look
 from pitr_tui.recovery.place import Copy
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.plan_commands import PlannedFile
 from pitr_tui.recovery.plan_record import recorded
-from pitr_tui.recovery.postflight import postflight, stop_check
 from pitr_tui.recovery.state import RunView
-from pitr_tui.recovery.verdict import RecoveryFailedError, require_asked_for
-from pitr_tui.recovery.verify import ServerState, server_state
+from pitr_tui.recovery.verdict import RecoveryFailedError
+from pitr_tui.recovery.verify import server_state
 from pitr_tui.servers.secondary import RUN_MARK, LogSource, Secondary
 
 _TICK = 0.02
@@ -99,6 +97,7 @@ class _Run:
 
     def perform(self) -> RunView:
         plan = self.plan
+        text = plan.render()  # a plan that cannot be told begins nothing
         self.emit(
             RunStarted(
                 run=self.journal.run,
@@ -108,7 +107,7 @@ class _Run:
                 destination=self.secondary.destination,
                 target=str(plan.target),
                 action=plan.action,
-                files_and_commands=plan.render(),
+                files_and_commands=text,
                 plan=recorded(plan),
                 schema=SCHEMA,
                 pitr=pitr_tui.__version__,
@@ -176,6 +175,7 @@ class _Run:
         with self.step(Step.COPY):
             for event in Copy(plan.backup, secondary.filler(), self.check_cancel).run():
                 self.emit(event)
+            require_as_checked(plan.backup, secondary.directory)
         self.from_the_settings()
 
     def from_the_place_again(self) -> None:
@@ -225,7 +225,7 @@ class _Run:
 
     def finish(self) -> None:
         with self.step(Step.LOOK):
-            finished = self.look()
+            finished = look(self.plan, self.view, self.emit)
         self.check_cancel()
         self.secondary.settle()
         self.emit(finished)
@@ -308,51 +308,6 @@ class _Run:
                 if not lines:
                     time.sleep(_TICK)
 
-    def look(self) -> RunFinished:
-        """Ask the secondary itself, and tell the evidence. Raises PitrError against the plan."""
-        plan, view = self.plan, self.view
-        state = None
-        if plan.action is TargetAction.SHUTDOWN:
-            self.emit(stop_check(view, plan.target))
-            self.emit(CheckDone("shut down", Status.OK, "the server shut down at its target"))
-        else:
-            try:
-                state = self.settled_state()
-                require_asked_for(plan, state)
-                for check in postflight(self.secondary, view, plan.target):
-                    self.emit(check)
-            except RecoveryFailedError:
-                raise
-            except PitrError as error:
-                self.emit(CheckDone("look by SQL", Status.WARNING, error.why, error.hint))
-        stop = str(view.stop) if view.stop else f"at the end of the WAL, {view.redo_done}"
-        last = view.last_transaction
-        if not last and state and state.time:
-            last = f"{state.time:%Y-%m-%d %H:%M:%S.%f%z}"
-        return RunFinished(
-            headline=f"recovered {plan.target}: it stopped {stop}",
-            stop_reason=stop,
-            state=view.state.value,
-            connect=self.secondary.psql_command() if self.secondary.is_running() else "",
-            segments_restored=view.segments_restored,
-            last_transaction=last,
-            timeline=state.timeline if state else None,
-        )
-
-    def settled_state(self) -> ServerState:
-        """The server's own view, once it takes connections. Raises PitrError when it never does."""
-        deadline = time.monotonic() + _SETTLE_SECONDS
-        while True:
-            try:
-                state = server_state(self.secondary.database, self.plan.version)
-                if state.paused or not state.in_recovery or time.monotonic() > deadline:
-                    return state
-            except PitrError as error:
-                refused = "does not exist" in error.why and "FATAL:  " in error.why
-                if refused or time.monotonic() > deadline or not self.secondary.is_running():
-                    raise
-            time.sleep(_TICK)
-
     def give_up(self, error: BaseException) -> None:
         """Stop the secondary; keep a copy that can go on, take away anything else, and tell."""
         kept = self.touched and self.can_go_on(error)
@@ -364,10 +319,10 @@ class _Run:
             if kept:
                 self.secondary.stop()
                 self.secondary.settle()
-                left = (
-                    f"the copy in {place}, stopped: `pitr resume {run}` goes on with it, "
-                    f"`pitr discard {run}` removes it"
-                )
+                on = f"`pitr resume {run}` goes on with it"
+                if self.view.opened:
+                    on = "it has opened for writing, so it cannot go on"
+                left = f"the copy in {place}, stopped: {on}, `pitr discard {run}` removes it"
             elif self.touched:
                 self.secondary.unmake()
         except (PitrError, OSError) as problem:
@@ -390,7 +345,9 @@ class _Run:
             return False
         if self.view.taken_up is not None:
             return True
-        if isinstance(error, CancelledError | RefusedError):
+        if isinstance(error, CancelledError):
+            return isinstance(self.cancel, Cancellation) and self.cancel.keeps
+        if isinstance(error, RefusedError):
             return False
         if isinstance(error, RecoveryFailedError):
             return error.restartable

@@ -245,6 +245,8 @@ class RunView:
 
     def _begin_again(self, event: RunTakenUp) -> None:
         """What the server said before holds no more, unless it is the same server still."""
+        if event.target != self.target:
+            self.cut = None  # it was told of another place
         self.taken_up, self.step = event, event.step
         self.failed = self.finished = None
         self.checks = []
@@ -269,6 +271,8 @@ class RunView:
 
     def _take_replay(self, at: datetime, event: ReplayAt) -> None:
         self.replay = event
+        if self._marks and at < self._marks[-1][0]:
+            self._marks.clear()  # the clock was set back
         self._marks.append((at, event.lsn))
         while at - self._marks[0][0] > _RATE_WINDOW:
             self._marks.popleft()

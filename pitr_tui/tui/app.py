@@ -116,8 +116,7 @@ class PitrApp(App[int]):
         self.push_screen(
             ConfirmDialog(
                 "Stop and quit?",
-                f"This is still running: {at_work}.\n"
-                "It will be stopped, and what it has made so far is taken away.",
+                f"This is still running: {at_work}.\n{self.wizard.at_stake}",
                 confirm="Stop it and quit",
             ),
             decided,

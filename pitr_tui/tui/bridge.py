@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 TICK = 0.05
 DRAIN_LIMIT = 2_000
+_DRAWING_SECONDS = 0.025  # of a tick; the rest of it is for keys
+_FEWEST = 50
 
 Emit = Callable[[E], None]
 Job = Callable[[Emit[E], threading.Event], T]
@@ -68,18 +70,24 @@ class Bridge(Generic[E, T]):
         self._job = job
         self._events: deque[E] = deque()
         self._closed = False
+        self._limit = DRAIN_LIMIT
         self._thread = threading.Thread(target=self._perform, name=f"pitr {name}", daemon=True)
 
     def start(self) -> None:
         """Begin. A bridge runs its job once."""
         self._thread.start()
 
-    def drain(self, limit: int = DRAIN_LIMIT) -> list[E]:
-        """Take at most `limit` waiting events, in their order."""
+    def drain(self) -> list[E]:
+        """Take the waiting events in their order, as many as a tick has time for."""
         taken: list[E] = []
-        while len(taken) < limit and self._events:
+        while len(taken) < self._limit and self._events:
             taken.append(self._events.popleft())
         return taken
+
+    def drawn(self, events: int, seconds: float) -> None:
+        """Learn from how long it took to show so many: a next tick takes no more than it can."""
+        fits = events * _DRAWING_SECONDS / max(seconds, 1e-6)
+        self._limit = round(max(_FEWEST, min(DRAIN_LIMIT, 2 * self._limit, fits)))
 
     @property
     def running(self) -> bool:

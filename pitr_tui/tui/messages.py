@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 if TYPE_CHECKING:
+    from pitr_tui.tui.screens.opening import OpenedRun
     from pitr_tui.tui.session import WizardStep
 
 
@@ -28,3 +29,10 @@ class StepWanted(Message):
     """Somebody wants to see a step, by its number, a click or the palette."""
 
     step: WizardStep
+
+
+@dataclass
+class RunOpened(Message):
+    """A run of before was read from its journal; None for the one that is on the screen."""
+
+    run: OpenedRun | None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pitr_tui.postgres.target import Latest, RecoveryTarget, TargetAction
-from pitr_tui.recovery.events import Clock, utc_now
+from pitr_tui.recovery.events import Clock, Step, utc_now
 from pitr_tui.tui.reach import Place, Reach
 
 if TYPE_CHECKING:  # the first paint waits for this module, so it loads no engine
@@ -18,9 +18,11 @@ if TYPE_CHECKING:  # the first paint waits for this module, so it loads no engin
     from pitr_tui.containers.service import ComposeService
     from pitr_tui.postgres.lsn import TimelineId
     from pitr_tui.recovery.archiving import ArchivingStatus
+    from pitr_tui.recovery.checks import Judgement
     from pitr_tui.recovery.events import CheckDone
     from pitr_tui.recovery.plan import RecoveryPlan
     from pitr_tui.recovery.receiver_status import ReceiverStatus
+    from pitr_tui.recovery.runs import RunRecord
     from pitr_tui.recovery.state import RunView
     from pitr_tui.repositories.backups import Backup
     from pitr_tui.repositories.wal_story import Surveyed
@@ -84,6 +86,20 @@ class WalStory:
         self.reads = False
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A recovery that nobody is at and that can go on: its record, its plan, how it stands."""
+
+    record: RunRecord
+    plan: RecoveryPlan
+    view: RunView
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the backup was copied to its end: then another target needs no new copy."""
+        return Step.COPY in self.view.done
+
+
 @dataclass(slots=True)
 class Session:
     """One way through the wizard. `primary_is_down` means: go on with backup and archive alone.
@@ -96,6 +112,12 @@ class Session:
 
     `aim` is what the person picked in the WAL or typed, and `target` what PostgreSQL is told for
     it. `own_backup` is the backup that the person has chosen against the one that fits best.
+
+    `run` is the recovery on the screen, `record` its journal (from which it was `opened`), and
+    `secondary` its server once the target was reached. `standing` is set while nobody is at that
+    run and it can go on; `afresh` says that the person wants a new copy all the same. `onward` is
+    a plan for the standing copy that was confirmed and not begun. `judgement` is what was said of
+    the plan when it was confirmed, and `records` are all runs that were begun or opened here.
 
     `marks` are restore points that were set here, before anything else was done; `dead_data` is
     the data directory of a primary of this machine that does not run.
@@ -126,7 +148,14 @@ class Session:
     plan: RecoveryPlan | None = None
     checks: tuple[CheckDone, ...] = ()
     run: RunView | None = None
+    record: RunRecord | None = None
+    opened: bool = False
     secondary: Secondary | None = None
+    standing: Standing | None = None
+    afresh: bool = False
+    onward: RecoveryPlan | None = None
+    judgement: Judgement | None = None
+    records: list[RunRecord] = field(default_factory=list)
     passed: set[WizardStep] = field(default_factory=set)
     marks: list[Moment] = field(default_factory=list)
     dead_data: Path | None = None

@@ -61,6 +61,12 @@ def missing_in(session: Session, step: WizardStep) -> str | None:
     return None
 
 
+def nearest(session: Session, wanted: WizardStep) -> WizardStep:
+    """The wanted step, or the first one before it in which something is missing."""
+    before = STEPS[: STEPS.index(wanted)]
+    return next((step for step in before if missing_in(session, step)), wanted)
+
+
 def following(step: WizardStep) -> WizardStep | None:
     """The step behind this one."""
     place = STEPS.index(step) + 1
@@ -74,9 +80,23 @@ def preceding(step: WizardStep) -> WizardStep | None:
 
 
 def run_is_going(session: Session) -> bool:
-    """Whether a recovery was started and has not ended."""
+    """Whether a recovery was started and has not ended, and was not cut off either."""
     run = session.run
-    return run is not None and run.finished is None and run.failed is None
+    if run is None or session.standing is not None:
+        return False
+    return run.finished is None and run.failed is None
+
+
+def begin_anew(session: Session) -> None:
+    """The next recovery makes a copy of its own; the one on the screen stays as it is."""
+    session.run = session.record = session.secondary = session.standing = session.onward = None
+    session.afresh = session.opened = False
+
+
+def forget_run(session: Session) -> None:
+    """The run on the screen has left nothing that one could go on with."""
+    begin_anew(session)
+    forget_plan(session)
 
 
 def forget_plan(session: Session) -> None:
@@ -115,6 +135,7 @@ def forget_primary(session: Session) -> None:
     if session.facts is not None or session.origin is not None:
         session.archive_directory = session.backup_directory = None
         session.destination = None
+        session.afresh = True  # a copy that stands belongs to the one before
         forget_wal(session)
     session.archiving = session.receiver = session.other_archive = None
     forget_plan(session)

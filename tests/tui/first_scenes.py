@@ -16,6 +16,7 @@ from pitr_tui.cli.wizard import demo_story
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import AtLsn, AtTime, RecoveryTarget, TargetAction
+from pitr_tui.recovery.glance import Glance
 from pitr_tui.recovery.receiver_status import ReceiverStatus
 from pitr_tui.servers.sql import Database
 from pitr_tui.storage.location import EngineLocation, LocationKind
@@ -148,13 +149,14 @@ class FirstScene:
     behind: Behind = World.behind
     receiver: ReceiverStatus | None = None
     told: Callable[[], Chronicle | PitrError] = stories.accident
+    runs: tuple[Glance, ...] = ()
 
     @asynccontextmanager
     async def played(self, size: tuple[int, int], theme: str = DARK) -> AsyncIterator[Pilot[Any]]:
         """The running application at that moment."""
         async with AsyncExitStack() as stack:
             place = Path(stack.enter_context(TemporaryDirectory())).resolve()
-            world = World(place, self.free_bytes, self.behind, self.receiver, self.told)
+            world = World(place, self.free_bytes, self.behind, self.receiver, self.told, self.runs)
             world.make()
             stack.enter_context(world.opened(self.primary))
             app = PitrApp(self.session(world))

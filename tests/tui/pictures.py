@@ -11,6 +11,7 @@ from pathlib import Path
 import tests.conftest  # noqa: F401 - it sets the environment before Textual is imported
 from pitr_tui.tui.app import DARK, LIGHT
 from tests.tui.first_scenes import FIRST_SCENES
+from tests.tui.replay_scenes import REPLAY_SCENES
 from tests.tui.scenes import LARGE, SCENES, SMALL
 
 SCREENSHOTS = Path(__file__).parents[2] / "screenshots"
@@ -28,6 +29,7 @@ SHOWN = {
     "recover-paused": ("recover-paused", SMALL),
     "recover-failed": ("recover-missing-segment", LARGE),
     "verify": ("verify", LARGE),
+    "replay": ("replay", SMALL),
 }
 # Rich numbers the terminals that it draws, by chance.
 _TERMINAL_NUMBER = re.compile(r"\bterminal-\d+-")
@@ -41,7 +43,7 @@ def without_chance(picture: str) -> str:
 async def draw(directory: Path) -> None:
     """Write one SVG for each picture."""
     directory.mkdir(exist_ok=True)
-    scenes = {scene.name: scene for scene in (*FIRST_SCENES, *SCENES)}
+    scenes = {scene.name: scene for scene in (*FIRST_SCENES, *SCENES, *REPLAY_SCENES)}
     for name, (scene, size) in SHOWN.items():
         async with scenes[scene].played(size, THEMES[size]) as pilot:
             picture = pilot.app.export_screenshot(simplify=True)

@@ -25,7 +25,8 @@ from textual.pilot import Pilot
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.target import AtTime
 from pitr_tui.postgres.version import PostgresVersion
-from pitr_tui.recovery.events import Event, LogArrived, Stamped
+from pitr_tui.recovery.contents import Contents
+from pitr_tui.recovery.events import CheckDone, Event, LogArrived, Stamped, Status
 from pitr_tui.recovery.journal import read_journal
 from pitr_tui.recovery.state import RunView
 from pitr_tui.recovery.verify import Table
@@ -33,11 +34,12 @@ from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.local_secondary import LocalSecondary
 from pitr_tui.servers.osuser import OsUser
 from pitr_tui.servers.primary import PrimaryFacts
+from pitr_tui.servers.secondary import Secondary
 from pitr_tui.servers.sql import Database
 from pitr_tui.tui.app import DARK, PitrApp
 from pitr_tui.tui.bridge import Emit
-from pitr_tui.tui.contents import Contents
 from pitr_tui.tui.screens.recover import RecoverPane
+from pitr_tui.tui.screens.verify_look import Seen, SeenKind
 from pitr_tui.tui.screens.wizard import WizardScreen
 from pitr_tui.tui.session import Session, WizardStep
 from tests.unit.made import backup_value, make_plan
@@ -82,6 +84,27 @@ def recorded_contents(
     emit(Contents("postgres", (ORDERS, CUSTOMERS, CACHE), PRIMARY_ROWS if primary else None))
 
 
+def recorded_look(
+    server: Secondary, run: RunView, emit: Emit[Seen], cancel: threading.Event
+) -> None:
+    """What the checks told of the recorded run's secondary."""
+    for name, evidence in (
+        ("stopped at the target", f"it stopped {run.stop}"),
+        ("asked to pause", "replay paused at 0/F73BFD0, timeline 1"),
+        ("last transaction", "2026-11-22 18:22:08.92902 UTC"),
+        ("archives nothing", "archive_mode is off, and nothing was archived"),
+        ("talks to nobody", "no replication, and no process of a library"),
+        ("listens", "on no address; socket /srv/pg/secondary/pitr/socket"),
+        ("subscriptions", "none is enabled"),
+        ("leftovers", "only backup_label.old, which nobody reads"),
+    ):
+        emit(Seen(CheckDone(name, Status.OK, evidence)))
+    unlogged = "session_cache: empty after every recovery"
+    emit(Seen(CheckDone("unlogged tables", Status.NOTE, unlogged)))
+    own = CheckDone("all orders are there", Status.OK, "1200000, expected >= 1200000")
+    emit(Seen(own, SeenKind.OWN))
+
+
 def session_at(now: datetime) -> Session:
     """A session with a primary, a moment after `now` by a clock that stands still."""
     facts = PrimaryFacts(
@@ -121,6 +144,7 @@ class Scene:
         events = self.events()
         async with AsyncExitStack() as stack:
             stack.enter_context(patch("pitr_tui.tui.screens.verify.gather", recorded_contents))
+            stack.enter_context(patch("pitr_tui.tui.screens.verify.look_at", recorded_look))
             stack.enter_context(patch("shutil.which", lambda program: f"/usr/bin/{program}"))
             session = session_at(events[-1].at)
             session.backup = backup_value(Path("/srv/pg/backup-1"))

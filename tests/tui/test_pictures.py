@@ -7,7 +7,9 @@ import pytest
 from tests.tui.conftest import Golden, Snap
 from tests.tui.first_scenes import FIRST_SCENES, FirstScene
 from tests.tui.pictures import SCREENSHOTS, SHOWN, THEMES
+from tests.tui.replay_scenes import REPLAY_SCENES, ReplayScene
 from tests.tui.scenes import LARGE, SCENES, SMALL, Scene, screen_text
+from tests.tui.standing_scenes import STANDING_SCENES, KeptScene
 
 SNAPSHOTS = Path(__file__).parent / "__snapshots__" / "test_pictures"
 
@@ -17,8 +19,14 @@ def named(size: tuple[int, int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-@pytest.mark.parametrize("scene", [*FIRST_SCENES, *SCENES], ids=lambda scene: scene.name)
-async def test_scene(scene: FirstScene | Scene, snap: Snap, golden: Golden) -> None:
+@pytest.mark.parametrize(
+    "scene",
+    [*FIRST_SCENES, *SCENES, *REPLAY_SCENES, *STANDING_SCENES],
+    ids=lambda scene: scene.name,
+)
+async def test_scene(
+    scene: FirstScene | Scene | ReplayScene | KeptScene, snap: Snap, golden: Golden
+) -> None:
     async with scene.played(SMALL, THEMES[SMALL]) as pilot:
         golden(screen_text(pilot.app), named(SMALL))
         await snap(pilot, named(SMALL))

@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 
 from pitr_tui.errors import CancelledError, PitrError
 from pitr_tui.postgres.target import AtTime
+from pitr_tui.recovery.checks import Judgement
 from pitr_tui.recovery.events import LogArrived, RunFailed, Stamped
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.state import RunState, RunView
@@ -48,7 +49,13 @@ class Engine:
     starts: int = 0
     go: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(self, plan: RecoveryPlan, emit: Emit[Stamped], cancel: threading.Event) -> RunView:
+    def __call__(
+        self,
+        plan: RecoveryPlan,
+        seen: Judgement | None,
+        emit: Emit[Stamped],
+        cancel: threading.Event,
+    ) -> RunView:
         self.starts += 1
         first = until_event(self.events, LogArrived, "redo starts") if self.events else []
         for stamped in first:

@@ -257,7 +257,7 @@ async def test_the_primary_is_asked_to_switch_by_its_very_statements() -> None:
             await pilot.press("pagedown")
             await until(pilot, lambda: body.scroll_y > 0)
             with patch(
-                "pitr_tui.tui.screens.plan.prove", lambda session, _, to=record: to(session)
+                "pitr_tui.tui.screens.wal_switch.prove", lambda session, _, to=record: to(session)
             ):
                 await pilot.press("s")
                 await until(pilot, lambda: isinstance(pilot.app.screen, ConfirmDialog))

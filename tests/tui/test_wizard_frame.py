@@ -18,9 +18,9 @@ from pitr_tui.tui.reach import Reach
 from pitr_tui.tui.screens import connect, connect_found
 from pitr_tui.tui.screens.connect_found import Behind
 from pitr_tui.tui.screens.dialogs import ConfirmDialog, CrashDialog, HelpDialog, TextDialog
-from pitr_tui.tui.screens.wizard import NAMES, Stepper
 from pitr_tui.tui.session import Session, Story
 from pitr_tui.tui.widgets.problem import Problem
+from pitr_tui.tui.widgets.stepper import NAMES, Stepper
 from tests.tui.scenes import LARGE, SMALL, opened, paste, screen_text, until
 
 NOW = datetime(2026, 11, 22, 14, 52, 7, tzinfo=UTC)

@@ -25,6 +25,7 @@ from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.archiving import ArchivingProof
 from pitr_tui.recovery.estimate import Estimate
+from pitr_tui.recovery.glance import Glance
 from pitr_tui.recovery.receiver_status import ReceiverStatus
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import Backup, BrokenBackup, list_backups
@@ -44,10 +45,10 @@ from pitr_tui.tui.reach import Place
 from pitr_tui.tui.screens.archive_change import Proposal, propose
 from pitr_tui.tui.screens.archive_look import Look
 from pitr_tui.tui.screens.catalogue import Catalogue, read_catalogue
-from pitr_tui.tui.screens.checked import Checked, check_plan
+from pitr_tui.tui.screens.checked import Checked, check_onward, check_plan
 from pitr_tui.tui.screens.connect_found import Behind
 from pitr_tui.tui.screens.where import Where
-from pitr_tui.tui.session import Session
+from pitr_tui.tui.session import Session, Standing
 from pitr_tui.wal.chronicle import Chronicle
 from tests.local import local
 from tests.tui import containers, stories
@@ -160,6 +161,7 @@ class World:
     behind: Behind = containers.FOUND
     receiver: ReceiverStatus | None = None
     told: Callable[[], Chronicle | PitrError] = stories.accident
+    runs: tuple[Glance, ...] = ()
 
     def make(self) -> None:
         """An archive with a gap, and three backups of which one is broken."""
@@ -194,7 +196,7 @@ class World:
         usage = SimpleNamespace(free=self.free_bytes)
         programs = Installation(Path("/usr/lib/postgresql/18/bin"), PostgresVersion.parse("18.6"))
         with ExitStack() as stack:
-            for pane in ("connect", "connect_found", "archive", "archive_change", "plan"):
+            for pane in ("connect", "connect_found", "archive", "archive_change", "wal_switch"):
                 stack.enter_context(patch(f"{_SCREENS}.{pane}.Primary", primary))
             for name, made in {
                 f"{_SCREENS}.connect_found.find_running": lambda: SERVERS,
@@ -202,7 +204,9 @@ class World:
                 f"{_SCREENS}.receiving.look_at_receiver": lambda session: self.receives(),
                 f"{_SCREENS}.archive.look_at": self.look_at,
                 f"{_SCREENS}.catalogue.read_catalogue": self.read_catalogue,
+                f"{_SCREENS}.past_runs.glances": lambda: iter(self.runs),
                 f"{_SCREENS}.plan.check_plan": self.check_plan,
+                f"{_SCREENS}.plan.check_onward": self.check_onward,
                 f"{_SCREENS}.reading.survey": self.survey,
                 f"{_SCREENS}.reading.read": self.read,
                 f"{_SCREENS}.where.installation_for": lambda version: programs,
@@ -332,6 +336,17 @@ class World:
             judgement, checks=checks, sentence=self.shown(judgement.sentence), estimate=ESTIMATE
         )
         return Checked(plan, judgement, self.shown(plan.render()), where)
+
+    def check_onward(self, session: Session, standing: Standing, now: datetime) -> Checked:
+        """As the plan step's own, for a copy that was made from a backup of here."""
+        before = standing.plan
+        backup = replace(before.backup, path=self.place / "backups" / before.backup.path.name)
+        archive = WalArchive(self.place / "archive")
+        real = replace(standing, plan=replace(before, backup=backup, archive=archive))
+        checked = check_onward(replace(session, archive_directory=None), real, now)
+        plan = replace(checked.plan, backup=before.backup, archive=before.archive)
+        plan.__dict__["history"] = checked.plan.history
+        return replace(checked, plan=plan, text=self.shown(checked.text))
 
 
 def _label(number: int, day: int, extra: str = "") -> str:

@@ -10,6 +10,7 @@ from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import Latest
 from pitr_tui.recovery.events import (
     CheckDone,
+    CutKnown,
     Event,
     FeedFailed,
     LogArrived,
@@ -223,6 +224,14 @@ def test_a_run_that_goes_on_forgets_what_the_server_said() -> None:
     assert view.log.reached_target is True
     view, _ = folded([*log("18", "55a"), RunTakenUp(Step.REPLAY, *plan)])
     assert view.stop is not None
+
+
+def test_what_was_known_of_a_cut_is_forgotten_with_its_target() -> None:
+    cut = CutKnown(1, None, 2, None, "", 5, 1, (), None)
+    same, other = (RunTakenUp(Step.SETTINGS, target, "pause", "", {}) for target in ("a", "b"))
+    assert folded([started("a"), cut, same])[0].cut == cut
+    assert folded([started("a"), cut, other])[0].cut is None
+    assert folded([started("a"), cut, other, cut])[0].cut == cut
 
 
 def replay(view: RunView, seconds: float, lsn: int, end: int | None = 4000) -> None:

@@ -36,13 +36,14 @@ from pitr_tui.tui.screens.connect_found import (
     server_facts,
 )
 from pitr_tui.tui.screens.minute_zero import MinuteZero
+from pitr_tui.tui.screens.past_runs import PastRuns
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.facts import Fact, Facts
 
 Row = Found | Contained
 
 
-class ConnectPane(MinuteZero):
+class ConnectPane(PastRuns, MinuteZero):
     """Servers and containers found by itself, a connection string, or none."""
 
     step = WizardStep.CONNECT
@@ -68,7 +69,11 @@ point, and sees the WAL up to it archived. For a primary that is down "c" makes 
 with the WAL that was never archived and lies in its data directory still, before anybody
 deletes it. The archive that is known already appears in the new one; it is not changed.
 
+"R" lists the recoveries of this machine that were made before. One that was cut off, that
+failed with its copy kept, or that is paused at its target can be gone on with from there.
+
 Without the screen: pitr containers --json,  pitr archive status --json,  pitr mark,
+pitr runs,  pitr resume,
 pitr archive collect --from DATADIR --with ARCHIVE --to NEW
 """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -78,6 +83,7 @@ pitr archive collect --from DATADIR --with ARCHIVE --to NEW
     def body(self) -> ComposeResult:
         if self.session.story is not None:
             yield Static(literal(self.session.story.text.strip()), classes="story")
+        yield from self.runs_line()
         yield Static("Which server lost data?", markup=False, classes="question")
         yield OptionList(id="servers")
         with Horizontal(classes="field gap-above"):
@@ -104,6 +110,7 @@ pitr archive collect --from DATADIR --with ARCHIVE --to NEW
         session = self.session
         self._show_facts()
         self.action_look()
+        self.look_at_runs()
         if session.database is not None and session.facts is None and not session.primary_is_down:
             self.connect(session.database)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 from typing import ClassVar
 
 from textual import on
@@ -15,37 +15,29 @@ from textual.widgets import Input, Static
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.target import Latest, TargetAction
 from pitr_tui.recovery.checks import Light
-from pitr_tui.servers.primary import Primary
-from pitr_tui.storage.location import engine_location
 from pitr_tui.tui import way
-from pitr_tui.tui.literal import Part, assemble, literal
-from pitr_tui.tui.reach import Place
-from pitr_tui.tui.screens.archive_change import prove
+from pitr_tui.tui.literal import literal
+from pitr_tui.tui.messages import StepWanted
 from pitr_tui.tui.screens.checked import (
     ORDER,
-    THEN,
     Checked,
+    check_onward,
     check_plan,
+    is_there_already,
+    passed_by,
     summary_of,
-    verdict_content,
 )
 from pitr_tui.tui.screens.decision import aimed_again
-from pitr_tui.tui.screens.dialogs import ConfirmDialog, TextDialog
-from pitr_tui.tui.screens.minute_zero import switch_text
-from pitr_tui.tui.screens.receiving import is_received
+from pitr_tui.tui.screens.destination_fields import DestinationFields
+from pitr_tui.tui.screens.dialogs import TextDialog
+from pitr_tui.tui.screens.going import question
+from pitr_tui.tui.screens.standing_words import stand_words
 from pitr_tui.tui.screens.step import StepPane
-from pitr_tui.tui.screens.wal_pane import WalPane
-from pitr_tui.tui.screens.where import (
-    Where,
-    new_directory,
-    new_volume,
-    proposed_image,
-    proposed_place,
-    read_where,
-)
-from pitr_tui.tui.session import Session, WizardStep
+from pitr_tui.tui.screens.verdict_block import THERE, VerdictBlock
+from pitr_tui.tui.screens.wal_switch import SWITCH, SwitchPane
+from pitr_tui.tui.session import Session, Standing, WizardStep
 from pitr_tui.tui.widgets.choice import Choice
-from pitr_tui.tui.widgets.facts import Facts, check_fact
+from pitr_tui.tui.widgets.facts import Fact, Facts, check_fact
 from pitr_tui.wal.aim import Aim
 
 _TYPING_PAUSE = 0.4
@@ -57,7 +49,7 @@ _ACTIONS = (
 _ONLY_PROMOTE = ((TargetAction.PROMOTE.value, "promote (the end of the WAL always does)"),)
 
 
-class PlanPane(WalPane):
+class PlanPane(SwitchPane):
     """The verdict, where to, every check with its evidence, the plan's text, and the yes."""
 
     step = WizardStep.PLAN
@@ -84,6 +76,10 @@ The secondary cannot harm anybody: archive_mode is off, no primary_conninfo, no 
 replication workers, its own socket, no network for a container, and a TCP port only if you
 name one (on 127.0.0.1).
 
+Where a copy stands already, paused or kept after a failure, the plan is to go on with that:
+nothing is copied again, and replay goes forward only. "n" makes a new copy instead, in a new
+place; the other one stays as it is.
+
 "s" finishes the segment that the primary is writing (it asks first, with the statements),
 waits for it in the archive and looks again: do that when the target is younger than the
 last archived segment.
@@ -92,7 +88,7 @@ last archived segment.
 it shows is what the run does. From version 12 on the settings go into
 postgresql.auto.conf beside recovery.signal, before that into recovery.conf.
 
-Without the screen: pitr restore … --dry-run
+Without the screen: pitr restore … --dry-run, pitr resume NAME --target-…
 """
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d,f6", "details", "Plan", id="details", tooltip="every file and command"),
@@ -104,13 +100,7 @@ Without the screen: pitr restore … --dry-run
             show=False,
             tooltip="another destination or port",
         ),
-        Binding(
-            "s,f7",
-            "switch",
-            "Switch WAL",
-            id="switch",
-            tooltip="finish the primary's segment, wait until it is archived, check again",
-        ),
+        SWITCH,
         Binding(
             "u,f4",
             "stop_there",
@@ -126,6 +116,8 @@ Without the screen: pitr restore … --dry-run
             show=False,
             tooltip="into a container, or onto this machine",
         ),
+        Binding("n,f9", "afresh", "New copy", id="afresh", tooltip="recover into a new place"),
+        Binding("n,f9", "onward", "Go on", id="onward", tooltip="go on with the standing copy"),
         Binding("f5,ctrl+r", "look", "Check again", id="look", show=False),
     ]
 
@@ -133,55 +125,39 @@ Without the screen: pitr restore … --dry-run
         super().__init__(session)
         self._checked: Checked | None = None
         self._pause: Timer | None = None
-        self._proposed = ""
-        self._proposed_image = ""
 
     def body(self) -> ComposeResult:
-        yield Static("", markup=False, classes="verdict", id="verdict")
-        yield Static("", markup=False, classes="ways-out", id="ways-out")
-        yield Facts(id="summary")
+        yield VerdictBlock()
         with Horizontal(classes="field"):
             yield Static("then", markup=False, classes="field-name")
             yield Choice(_ACTIONS, id="action")
-        with Horizontal(classes="field"):
-            yield Static("recover into", markup=False, classes="field-name")
-            yield Input(placeholder="a new directory, or volume:NAME", id="destination")
-        with Horizontal(classes="field", id="image-row"):
-            yield Static("image", markup=False, classes="field-name")
-            yield Input(placeholder="the primary's own", id="image")
-        with Horizontal(classes="field"):
-            yield Static("port", markup=False, classes="field-name")
-            yield Input(placeholder="none: nobody else can reach it", id="port")
+        with Horizontal(classes="field", id="standing"):
+            yield Static("go on with", markup=False, classes="field-name")
+            yield Static("", markup=False, id="standing-copy")
+        yield DestinationFields(self.session)
         yield Facts(id="checks")
 
     # What is.
 
     def enter(self) -> None:
-        destination, image = self.query_one("#destination", Input), self.query_one("#image", Input)
-        if destination.value == self._proposed:
-            self._fill_in(self._proposal())
-        if image.value == self._proposed_image:
-            self._proposed_image = proposed_image(self.session)
-            with self.prevent(Input.Changed):
-                image.value = self._proposed_image
-        origin = self.session.origin
-        image.placeholder = f"the primary's own ({origin.image})" if origin else "postgres:MAJOR"
+        self._where.propose()
+        self._arrange(self._standing)
         if isinstance(self.session.target, Latest):
             self.query_one("#action", Choice).offer(_ONLY_PROMOTE, TargetAction.PROMOTE.value)
         else:
             self.query_one("#action", Choice).offer(_ACTIONS, self.session.action.value)
         self.action_look()
 
-    def _proposal(self) -> Place:
-        """A new place; what was proposed before is kept while nothing was recovered into it."""
-        known = self.session.destination
-        unused = not known.exists() if isinstance(known, Path) else self.session.run is None
-        return known if known is not None and unused else proposed_place(self.session)
+    @property
+    def _where(self) -> DestinationFields:
+        return self.query_one(DestinationFields)
 
-    def _fill_in(self, place: Place) -> None:
-        self._proposed = str(place)
-        with self.prevent(Input.Changed):
-            self.query_one("#destination", Input).value = self._proposed
+    @property
+    def _standing(self) -> Standing | None:
+        """The copy that is gone on with; None where a new one is made."""
+        standing = self.session.standing
+        whole = standing is not None and standing.is_whole
+        return standing if whole and not self.session.afresh else None
 
     def action_look(self) -> None:
         """Look at the archive, make the plan anew and check it."""
@@ -204,29 +180,40 @@ Without the screen: pitr restore … --dry-run
             return
         self._checked = None
         way.forget_plan(session)
+        now, standing = session.clock(), self._standing
+        self._arrange(standing)
         try:
-            where = self._given()
+            where = self._where.where() if standing is None else None
         except PitrError as error:
             self._refuse(error)
             return
-        now = session.clock()
-        self.run_job(
-            lambda emit, cancel: check_plan(session, where, now),
-            on_done=self._take,
-            on_failed=self._refuse,
-            busy="checking",
-        )
 
-    def _given(self) -> Where:
-        names = ("#destination", "#port", "#image")
-        where = read_where(*(self.query_one(name, Input).value for name in names))
-        self.query_one("#image-row").display = where.contained
-        return where
+        def check(emit: object, cancel: object) -> Checked:
+            if standing is not None:
+                return check_onward(session, standing, now)
+            assert where is not None  # noqa: S101 - read above
+            return check_plan(session, where, now)
+
+        self.run_job(check, on_done=self._take, on_failed=self._refuse, busy="checking")
+
+    def _arrange(self, standing: Standing | None) -> None:
+        """A new copy needs a place, and one that is there is named."""
+        self._where.display = standing is None
+        row = self.query_one("#standing")
+        row.display = standing is not None
+        if standing is not None:
+            self._name_standing(stand_words(standing))
+
+    def _name_standing(self, words: str) -> None:
+        self.query_one("#standing-copy", Static).update(literal(words))
 
     def _take(self, checked: Checked) -> None:
         self._checked = checked
         self.session.plan, self.session.checks = checked.plan, checked.checks
-        self.session.destination = checked.where.place
+        if checked.where is not None:
+            self.session.destination = checked.where.place
+        elif self._standing is not None:
+            self._name_standing(stand_words(self._standing, checked.reached))
         worst_first = sorted(checked.checks, key=lambda check: ORDER.index(check.status))
         self.query_one("#checks", Facts).show([check_fact(check) for check in worst_first])
         self._show_verdict()
@@ -247,15 +234,21 @@ Without the screen: pitr restore … --dry-run
             return "there is no plan that could be carried out"
         if self._checked.refused:
             return "a check failed"
+        if self._is_there_already:
+            return "it stands there already: choose a later target, or a new copy"
         return None
 
     def next_action(self) -> str:
-        focused = self.screen.focused
-        if focused is not None and focused.id in ("destination", "image", "port"):
+        if self._where.in_use:
             return "check this"
         if way.run_is_going(self.session):
             return "see the running recovery"
-        return "start the recovery (asks first)" if self.ready() is None else "check again"
+        if self._checked is not None and self._is_there_already:
+            return "choose a later target"
+        if self._is_too_early:
+            return "plan a new copy, into a new place; this one stays as it is"
+        go = "start the recovery" if self._standing is None else "go on with this copy"
+        return f"{go} (asks first)" if self.ready() is None else "check again"
 
     def proceed(self) -> None:
         session, checked = self.session, self._checked
@@ -264,45 +257,50 @@ Without the screen: pitr restore … --dry-run
             return
         if self.at_work:
             return
+        if self._is_too_early:
+            self.action_afresh()
+            return
         if checked is None or checked.refused:
             self.action_look()
             return
-        green = checked.judgement.light is Light.GREEN
-        text = [
-            *([f"Not everything is proven: {checked.judgement.sentence}", ""] * (not green)),
-            "A secondary is made in a new place:",
-            f"  {checked.plan.secondary.destination}",
-            "",
-            *(f"{fact.name:<12}{fact.value}" for fact in summary_of(checked.plan)),
-            f"{'then':<12}{THEN[checked.plan.action]}",
-            "",
-            "The primary, the backup and the archive are only read.",
-        ]
-        if session.run is not None and session.run.finished is not None:
-            text += ["", "The secondary of the recovery before this one is left as it is."]
+        if self._is_there_already:
+            self.post_message(StepWanted(WizardStep.TARGET))
+            return
+        standing = self._standing
 
         def decided(sure: bool | None) -> None:
             if sure and self._checked is checked:
                 session.plan, session.checks = checked.plan, checked.checks
-                session.run = session.secondary = None
+                session.judgement = checked.judgement
+                if standing is None:
+                    way.begin_anew(session)
+                else:
+                    session.onward = checked.plan
                 StepPane.proceed(self)
 
-        self.app.push_screen(
-            ConfirmDialog("Start the recovery?", "\n".join(text), "Start"), decided
-        )
+        self.app.push_screen(question(session, checked, standing), decided)
 
     def skip(self) -> None:
         self.proceed()  # nothing leads past the confirmation
 
     def action_edit(self) -> None:
-        self.query_one("#destination").focus()
+        self._where.type()
 
     def action_other_place(self) -> None:
         """Propose a container in place of a directory of this machine, or the other way round."""
-        text = self.query_one("#destination", Input).value
-        there = engine_location(text) is not None
-        self._fill_in(new_directory(self.session) if there else new_volume(self.session))
+        self._where.propose_elsewhere()
         self._check()
+
+    def action_onward(self) -> None:
+        self.action_afresh()
+
+    def action_afresh(self) -> None:
+        """From the standing copy to a new one, and back."""
+        self.session.afresh = not self.session.afresh
+        self._where.propose()
+        self._to_verdict()
+        self._check()
+        self.query_one(".step-body").focus()
 
     def action_details(self) -> None:
         """Show the plan as it will be done."""
@@ -310,34 +308,19 @@ Without the screen: pitr restore … --dry-run
             self.app.push_screen(TextDialog("The plan", literal(self._checked.text)))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Switching the WAL needs the primary, and an archive that it still comes into."""
+        """Keys hold only while they mean something."""
         if action == "stop_there":
             return self._alternative is not None
-        if action != "switch":
-            return True
-        session = self.session
-        place = session.archive_directory
-        filled = place != session.other_archive or is_received(session, place)
-        return filled and self._archiving_primary() is not None
+        if action in ("afresh", "onward"):
+            standing = self.session.standing
+            can = standing is not None and standing.is_whole
+            return can and self.session.afresh == (action == "onward")
+        if action in ("edit", "other_place"):
+            return self._standing is None
+        return super().check_action(action, parameters)
 
-    def action_switch(self) -> None:
-        """Ask; then bring what the primary wrote last into the archive, read it, check again."""
-        session = self.session
-        if self._archiving_primary() is None or self.at_work or session.facts is None:
-            return
-
-        def decided(sure: bool | None) -> None:
-            if sure:
-                self._to_verdict()
-                self.run_job(
-                    lambda emit, cancel: prove(session, cancel),
-                    on_done=lambda _: self.read_wal(),
-                    busy="finishing a segment and waiting for it in the archive",
-                )
-
-        text = switch_text(session.facts.version)
-        dialog = ConfirmDialog("Finish the primary's segment?", text, "Finish it")
-        self.app.push_screen(dialog, decided)
+    def switching(self) -> None:
+        self._to_verdict()
 
     def wal_known(self) -> None:
         """More was read: what was asked for may be there now."""
@@ -365,11 +348,18 @@ Without the screen: pitr restore … --dry-run
         self.session.action = TargetAction(event.value)
         self._check()
 
-    def _archiving_primary(self) -> Primary | None:
-        session = self.session
-        if session.database is None or session.primary_is_down or session.facts is None:
-            return None
-        return None if session.facts.in_recovery else Primary(session.database)
+    @property
+    def _is_there_already(self) -> bool:
+        standing, checked = self._standing, self._checked
+        if standing is None or checked is None or self.session.secondary is None:
+            return False
+        return is_there_already(standing, checked.plan)
+
+    @property
+    def _is_too_early(self) -> bool:
+        """Whether only a new copy gets to the target, because replay has passed it."""
+        checked = self._checked
+        return checked is not None and self._standing is not None and passed_by(checked)
 
     @on(Input.Changed)
     def typed(self) -> None:
@@ -388,25 +378,33 @@ Without the screen: pitr restore … --dry-run
     # What is shown.
 
     def _show_verdict(self) -> None:
-        verdict, ways = self.query_one("#verdict", Static), self.query_one("#ways-out", Static)
-        summary, checked = self.query_one("#summary", Facts), self._checked
-        ways.display = False
+        block, checked = self.query_one(VerdictBlock), self._checked
         self.refresh_bindings()
         if way.run_is_going(self.session):
-            verdict.update(literal("● this recovery is running", "$text-accent"))
-            return
-        if checked is None:
-            verdict.update(literal("● there is no plan yet", "$text-warning"))
-            summary.show([])
-            return
-        verdict.update(verdict_content(checked.judgement))
-        offered = [("u", "stop there")] if self._alternative is not None else []
+            block.tell("● this recovery is running", "$text-accent")
+        elif checked is None:
+            block.tell("● there is no plan yet", "$text-warning")
+            block.sum_up([])
+        else:
+            if self._is_there_already:
+                block.tell(THERE, "$text-success")
+            else:
+                block.judge(checked.judgement)
+            block.offer(self._ways_out(checked))
+            block.sum_up([*summary_of(checked.plan), *self._left_standing()])
+
+    def _ways_out(self, checked: Checked) -> Iterator[tuple[str, str]]:
+        """Keys for what else one can do, in words."""
+        if self._alternative is not None:
+            yield "u", "stop there"
         if checked.judgement.light is Light.AMBER and self.check_action("switch", ()):
-            offered.append(("s", "switch the WAL on the primary and look again"))
-        ways.update(assemble(*(part for key, words in offered for part in _way_out(key, words))))
-        ways.display = bool(offered)
-        summary.show(summary_of(checked.plan))
+            yield "s", "switch the WAL on the primary and look again"
+        if self._standing is not None and (checked.refused or self._is_there_already):
+            yield "n", "make a new copy; this one stays as it is"
 
-
-def _way_out(key: str, words: str) -> tuple[Part, ...]:
-    return ((f" {key} ", "reverse"), (f" {words}", "bold"), "   ")
+    def _left_standing(self) -> list[Fact]:
+        """The copy that is not gone on with, though it could be."""
+        standing = self.session.standing
+        if standing is None or self._standing is not None:
+            return []
+        return [Fact("stays as it is", stand_words(standing), "n goes on with it")]

@@ -6,9 +6,10 @@ engine through `run_job` alone, which keeps the event loop free and shows what g
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
@@ -24,6 +25,9 @@ from pitr_tui.tui.messages import SessionChanged, StepPassed
 from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.jobline import JobLine
 from pitr_tui.tui.widgets.problem import Problem
+
+if TYPE_CHECKING:
+    from pitr_tui.tui.screens.opening import OpenedRun
 
 E = TypeVar("E")
 T = TypeVar("T")
@@ -177,7 +181,9 @@ class StepPane(Vertical):
                     line.advance(event)
                     break
             if events and on_events is not None:
+                began = time.monotonic()
                 on_events(events)
+                bridge.drawn(len(events), time.monotonic() - began)
             if busy:
                 line.tick()
             if bridge.done:
@@ -205,6 +211,14 @@ class StepPane(Vertical):
             if running.shown and running.bridge.running:
                 return running.bridge.name
         return ""
+
+    @property
+    def at_stake(self) -> str:
+        """What becomes of the shown job when it is stopped, in a sentence or two."""
+        return "It will be stopped, and what it has made so far is taken away."
+
+    def show_run(self, run: OpenedRun) -> None:
+        """Take in a run that was opened from its journal."""
 
     def bridges(self) -> list[Bridge[Any, Any]]:
         """The jobs that have not ended; who quits cancels them and waits a little."""

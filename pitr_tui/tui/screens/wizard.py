@@ -12,17 +12,16 @@ from datetime import UTC
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Static
 
 from pitr_tui.errors import PitrError
-from pitr_tui.tui.literal import assemble, literal
-from pitr_tui.tui.messages import SessionChanged, StepPassed, StepWanted
+from pitr_tui.tui.literal import assemble
+from pitr_tui.tui.messages import RunOpened, SessionChanged, StepPassed, StepWanted
+from pitr_tui.tui.widgets.stepper import NAMES, TITLES, Stepper
 
 if TYPE_CHECKING:
     from pitr_tui.tui.bridge import Bridge
@@ -39,45 +38,6 @@ PANES = {
     "recover": (f"{_SCREENS}.recover", "RecoverPane"),
     "verify": (f"{_SCREENS}.verify", "VerifyPane"),
 }
-NAMES = tuple(PANES)
-TITLES = {**{name: name for name in NAMES}, "plan": "check"}
-
-
-class Stepper(Static):
-    """The seven steps in one row; a click goes to one."""
-
-    def __init__(self) -> None:
-        super().__init__("", markup=False, id="stepper")
-        self._spans: list[tuple[int, int, str]] = []
-
-    def show(self, current: str, done: set[str], open_steps: set[str]) -> None:
-        """Draw the row: the current step in bars, a tick behind the done ones."""
-        row = Content("")
-        self._spans = []
-        behind_current = False
-        for number, name in enumerate(NAMES, 1):
-            here = name == current
-            edge = "▐" if here else "▌" if behind_current else " "
-            row += literal(edge, "$primary" if edge != " " else "")
-            text = f"{number} {TITLES[name]}" + (" ✓" if name in done else "")
-            style = (
-                "bold reverse $primary"
-                if here
-                else ""
-                if name in open_steps
-                else "$foreground-muted"
-            )
-            self._spans.append((len(row.plain), len(row.plain) + len(text), name))
-            row += literal(text, style)
-            behind_current = here
-        if behind_current:
-            row += literal("▌", "$primary")
-        self.update(row, layout=False)
-
-    def on_click(self, event: events.Click) -> None:
-        for start, end, name in self._spans:
-            if start <= event.x < end:
-                self.post_message(StepWanted(_step(name)))
 
 
 class NextLine(Static):
@@ -184,6 +144,8 @@ class WizardScreen(Screen[None]):
             parts.append(str(session.facts.version))
             seen = f"{session.facts.clock.astimezone(UTC):%H:%M}"
             state = f"{'standby' if session.facts.in_recovery else 'primary'}: seen {seen}"
+        elif session.opened and session.record is not None and session.origin is None:
+            state = f"run {session.record.name}, without the primary"
         clock = f"{session.clock().astimezone(UTC):%H:%M:%S} UTC"
         left = " ▸ ".join([*parts[1:], state])
         room = max(0, self.app.size.width - 2 - len(clock) - 7)
@@ -200,15 +162,20 @@ class WizardScreen(Screen[None]):
 
     # Moving.
 
-    async def show(self, name: str) -> None:
-        """Show a step, made now if it never was, and let it look at what is."""
+    async def _pane(self, name: str) -> StepPane:
+        """A step, made now if it never was."""
         pane = self.panes.get(name)
-        switcher = self.query_one("#steps", ContentSwitcher)
         if pane is None:
             module, class_name = PANES[name]
-            pane = getattr(import_module(module), class_name)(self.session)
-            self.panes[name] = pane
-            await switcher.add_content(pane)
+            made: StepPane = getattr(import_module(module), class_name)(self.session)
+            pane = self.panes[name] = made
+            await self.query_one("#steps", ContentSwitcher).add_content(pane)
+        return pane
+
+    async def show(self, name: str) -> None:
+        """Show a step and let it look at what is."""
+        pane = await self._pane(name)
+        switcher = self.query_one("#steps", ContentSwitcher)
         if name != self.current and (before := self.panes.get(self.current)) is not None:
             before.leave()
         self.current = name
@@ -275,6 +242,12 @@ class WizardScreen(Screen[None]):
             await self.go_to(NAMES[place])
         self.refresh_frame()
 
+    async def on_run_opened(self, message: RunOpened) -> None:
+        """A run of before is on the screen now, in the step that it has come to."""
+        if message.run is not None:
+            (await self._pane("recover")).show_run(message.run)
+        await self.show("recover" if self.session.secondary is None else "verify")
+
     async def on_step_wanted(self, message: StepWanted) -> None:
         await self.go_to(message.step.value)
 
@@ -287,6 +260,11 @@ class WizardScreen(Screen[None]):
     def at_work(self) -> str:
         """What is running and would be stopped by leaving; empty when nothing is."""
         return next((pane.at_work for pane in self.panes.values() if pane.at_work), "")
+
+    @property
+    def at_stake(self) -> str:
+        """What becomes of it when it is stopped."""
+        return next((pane.at_stake for pane in self.panes.values() if pane.at_work), "")
 
     def bridges(self) -> list[Bridge[Any, Any]]:
         """Every job of every step that has not ended."""

@@ -27,25 +27,33 @@ _BADGES = {
     RunState.READABLE: (_NOT_YET, "replay goes on, so do not use the data yet"),
     RunState.STOPPED: (_GOOD, ""),
     RunState.PAUSED: (_GOOD, ""),
+    RunState.PROMOTING: (_CALM, "opening for writing"),
     RunState.PROMOTED: (_GOOD, "open for writing"),
     RunState.SHUT_DOWN: (_GOOD, ""),
     RunState.SUSPECT_OPEN: (_BAD, "do not trust the data: replay never said that it stops"),
     RunState.FAILED: (_BAD, ""),
     RunState.CANCELLED: (_NOT_YET, ""),
+    RunState.THROWN_AWAY: (_CALM, "nothing of the secondary is left"),
 }
 _TIME_TARGET = re.compile(r"(?:up to|just before) (\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S*)")
 _SHORT_STEP_SECONDS = 1.0
 _FEWEST_CELLS, _MOST_CELLS = 10, 50
 
 
-def draw_head(view: RunView, width: int) -> Content:
-    """The lines above the log, fit for `width` cells."""
-    rows = [_headline(view), _badge(view), _way(view, width), _clock(view), _steps(view)]
-    return lines(*rows)
+def draw_head(view: RunView, width: int, halted: bool = False) -> Content:
+    """The lines above the log, fit for `width` cells; nothing goes on in a halted one."""
+    shown = _halted_badge(view) if halted else _badge(view)
+    way, clock = _way(view, width), _clock(view)
+    return lines(_headline(view, halted), shown, way, clock, _steps(view, halted))
 
 
-def draw_end(view: RunView) -> Content | None:
-    """What is to be said when a run has ended: its result, or why there is none."""
+def draw_end(view: RunView, left: str = "") -> Content | None:
+    """What is to be said when a run has ended: its result, or why there is none.
+
+    `left` is what a halted one has left.
+    """
+    if left:
+        return assemble(("! ", "bold $text-warning"), left)
     failed = view.failed
     if failed is not None:
         sign, style = ("■", "bold $text-warning") if failed.cancelled else ("✗", "bold $text-error")
@@ -53,8 +61,11 @@ def draw_end(view: RunView) -> Content | None:
         rows += [literal(f"  {line}") for line in failed.why.splitlines()]
         if failed.hint:
             rows.append(assemble(("  try: ", "bold"), failed.hint))
-        if failed.left:
-            rows.append(assemble(("  left: ", "bold"), failed.left))
+        words = failed.left
+        if failed.kept and view.started is not None:  # its place stands in the first line
+            words = f"the copy, stopped: pitr resume {view.started.run} takes it up"
+        if words:
+            rows.append(assemble(("  left: ", "bold"), words))
         return lines(*rows)
     if view.finished is not None:
         return assemble(("✓ ", "bold $text-success"), view.finished.headline)
@@ -66,20 +77,23 @@ def badge(state: RunState) -> Content:
     return literal(f" {state.value.upper()} ", _BADGES[state][0])
 
 
-def as_of(view: RunView) -> str:
-    """Of which moment a recovered database is, in words that follow "the database"."""
-    wanted = view.started.target if view.started else ""
-    found = _TIME_TARGET.match(wanted)
-    if found:
-        return f"as of {_time(datetime.fromisoformat(found[1]))} UTC"
-    return f"as of {wanted}"
+def _halted_badge(view: RunView) -> Content:
+    """Of a run that nobody is at: it was cut off, or its server has gone since."""
+    if view.finished is not None:
+        return assemble((" NOT RUNNING ", _NOT_YET), f" it was {view.state}")
+    remark = "before its first step"
+    if view.step is not None:
+        done = view.step in view.done
+        remark = f"{'just after' if done else 'during'} the step {view.step}"
+    return assemble((" CUT OFF ", _NOT_YET), f" {remark}")
 
 
-def _headline(view: RunView) -> Content:
+def _headline(view: RunView, halted: bool) -> Content:
     started = view.started
     if started is None:
         return literal("No recovery has been started.", _MUTED)
-    verb = "Recovered" if view.finished else "Recovering" if not view.failed else "Recovery of"
+    over = halted or view.failed is not None
+    verb = "Recovered" if view.finished else "Recovery of" if over else "Recovering"
     return assemble(
         (f"{verb} {PurePosixPath(started.backup).name}", "bold"),
         f" into {started.destination}",
@@ -92,6 +106,8 @@ def _badge(view: RunView) -> Content:
     word = view.state.value.upper()
     if view.state is RunState.READABLE and not view.aims_at_stop:
         word, remark = "READABLE, NOT AT THE END", "replay goes on"
+    elif view.state is RunState.PREPARING and Step.COPY in view.done:
+        word, remark = "GOING ON", "nothing is copied again"
     elif view.failed is not None:
         remark = f"while trying to {view.step.words}" if view.step else ""
     elif view.finished is not None and not remark:
@@ -144,7 +160,7 @@ def _clock(view: RunView) -> Content:
             told.append(f"{duration_text(sum(view.done.values()))} in all")
         return assemble(("took   ", _MUTED), " · ".join(told) or "less than a moment")
     parts: list[Part] = [("clock  ", _MUTED)]
-    wanted = view.started.target if view.started else ""
+    wanted = view.target
     found = _TIME_TARGET.match(wanted)
     aim = datetime.fromisoformat(found[1]) if found else None
     at = view.replay.time if view.replay else None
@@ -167,7 +183,7 @@ def _time(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
-def _steps(view: RunView) -> Content:
+def _steps(view: RunView, halted: bool) -> Content:
     parts: list[Part] = []
     for step in Step:
         if step in view.done:
@@ -175,16 +191,16 @@ def _steps(view: RunView) -> Content:
             took = f" {duration_text(seconds)}" if seconds >= _SHORT_STEP_SECONDS else ""
             parts += [("✓ ", "$text-success"), f"{step}{took}  "]
         elif step is view.step:
-            parts.append(_current_step(step, view))
+            parts.append(_current_step(step, view, halted))
         else:
             parts.append((f"· {step}  ", _MUTED))
     return assemble(*parts)
 
 
-def _current_step(step: Step, view: RunView) -> Part:
-    if view.failed is None:
+def _current_step(step: Step, view: RunView, halted: bool) -> Part:
+    if view.failed is None and not halted:
         return f"▸ {step}  ", "bold $text-primary"
-    if view.failed.cancelled:
+    if view.failed is None or view.failed.cancelled:
         return f"■ {step}  ", "bold $text-warning"
     return f"✗ {step}  ", "bold $text-error"
 

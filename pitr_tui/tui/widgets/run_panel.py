@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from textual.app import ComposeResult
 from textual.containers import Vertical
@@ -28,6 +28,7 @@ class RunPanel(Vertical):
     def __init__(self) -> None:
         super().__init__()
         self.view = RunView()
+        self.left = ""  # what a run has left that was cut off, or whose server has gone
         self.log_pane = LogPane()
 
     def compose(self) -> ComposeResult:
@@ -40,6 +41,7 @@ class RunPanel(Vertical):
     def feed(self, events: Iterable[Stamped]) -> None:
         """Take in what happened, and draw the sum of it once."""
         arrived: list[str] = []
+        self.left = ""
         for stamped in events:
             self.view.apply(stamped)
             if isinstance(stamped.event, LogArrived):
@@ -50,9 +52,16 @@ class RunPanel(Vertical):
 
     def restart(self) -> None:
         """Begin anew, for the events of another run."""
-        self.view = RunView()
+        self.show(RunView(), ())
+
+    def show(self, view: RunView, log: Sequence[str], left: str = "") -> None:
+        """A run as it stands, with its log; what is `left` of a halted one is told."""
+        self.view, self.left = view, left
+        if left:
+            view.rate = 0.0
         self.log_pane.view.clear()
-        self.query_one(".run-end", Static).display = False
+        if log:
+            self.log_pane.write(log)
         self._draw()
 
     def on_mount(self) -> None:
@@ -62,9 +71,9 @@ class RunPanel(Vertical):
         self._draw()
 
     def _draw(self) -> None:
-        head = draw_head(self.view, self.size.width)
+        head = draw_head(self.view, self.size.width, bool(self.left))
         self.query_one(".run-head", Static).update(head, layout=False)
-        told, end = draw_end(self.view), self.query_one(".run-end", Static)
+        told, end = draw_end(self.view, self.left), self.query_one(".run-end", Static)
+        end.display = told is not None
         if told is not None:
             end.update(told)
-            end.display = True
