@@ -38,8 +38,8 @@ def require_yes(question: str, output: Output, otherwise: str = "nothing was cha
 def require_name(parsed: argparse.Namespace, output: Output, name: str, what: str) -> None:
     """Tell what will be done, and go on only when the name of what it is done to was typed.
 
-    `--confirm NAME` answers before. Raises CancelledError for another answer, RefusedError
-    where nobody can be asked.
+    `--confirm NAME` answers before. Raises RefusedError for another answer, and where nobody can
+    be asked; CancelledError when the person interrupts.
     """
     otherwise = "nothing was changed"
     given = parsed.confirm
@@ -54,7 +54,9 @@ def require_name(parsed: argparse.Namespace, output: Output, name: str, what: st
                 print()
                 given = ""
     if given != name:
-        raise CancelledError(f"{otherwise}: {visible(given)!r} is not {visible(name)}")
+        raise RefusedError(
+            otherwise, f"{visible(given)!r} is not its name", f"it is called {visible(name)}"
+        )
 
 
 @contextmanager

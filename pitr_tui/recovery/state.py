@@ -103,6 +103,7 @@ class RunView:
                 self.copied = event
             case PlaceTaken():
                 self.place = event
+                self.lines_heard = 0  # a new place has a new log
             case GivenUp():
                 if not event.kept:
                     self.done.pop(Step.COPY, None)

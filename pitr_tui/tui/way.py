@@ -36,7 +36,7 @@ def missing_in(session: Session, step: WizardStep) -> str | None:
     match step:
         case WizardStep.CONNECT:
             if session.facts is None and not session.primary_is_down:
-                return "no primary is connected"
+                return "no primary is connected; or choose “the primary is down or gone”"
         case WizardStep.ARCHIVE:
             if session.archive_directory is None:
                 return "there is no WAL archive to recover from"

@@ -39,7 +39,8 @@ def test_one_goes_on_opens_and_is_removed(world: World, paused: Path) -> None:
 
     assert pitr("promote", "last").returncode == 3  # nobody can be asked
     wrong = pitr("promote", "last", "--confirm", "something else")
-    assert wrong.returncode == 130
+    assert wrong.returncode == 3
+    assert f"it is called {paused.name}" in wrong.stderr
     assert pitr("promote", "last", "--confirm", paused.name).returncode == 0
     opened = pitr("resume", "last", "--latest")
     assert opened.returncode == 3

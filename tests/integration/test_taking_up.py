@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.target import AtName, AtXid, Latest, RecoveryTarget, TargetAction
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.aftercare import promote
-from pitr_tui.recovery.events import RunTakenUp, Step, StepStarted
+from pitr_tui.recovery.events import RunTakenUp, Stamped, Step, StepDone, StepStarted
 from pitr_tui.recovery.going_on import mended
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.plan_record import plan_from
-from pitr_tui.recovery.run import take_up
+from pitr_tui.recovery.run import recover, take_up
 from pitr_tui.recovery.runs import RunRecord, run_named
 from pitr_tui.recovery.state import RunState, RunView
 from pitr_tui.servers.process import running_pid
@@ -242,6 +243,29 @@ def test_a_setting_that_is_too_low(own_world: World, thrown_away: list[RecoveryP
     assert better.raised == {"max_connections": 150}
     assert go_on(record, better).state is RunState.PAUSED
     assert rows(plan) == [1, 2, 3, 4, 5]
+
+
+@majors("11", "18")
+def test_a_run_that_left_nothing_begins_anew(world: World, thrown_away: list[RecoveryPlan]) -> None:
+    """Its log begins anew, too: nothing of the new server's is passed over."""
+    cancel = threading.Event()
+    plan = world.plan(AtXid(world.marks[3].xid))
+    thrown_away.append(plan)
+
+    def listen(stamped: Stamped) -> None:
+        if isinstance(stamped.event, StepDone) and stamped.event.step is Step.REPLAY:
+            cancel.set()
+
+    journal = Journal.create(listen)
+    with pytest.raises(CancelledError):
+        recover(plan, journal, cancel)
+    journal.close()
+    record = run_named("last")
+    assert record.view().lines_heard > 5
+    assert not local(plan).directory.exists()
+    view = go_on(record)
+    assert (view.state, rows(plan)) == (RunState.PAUSED, [1, 2, 3])
+    assert view.segments_restored > 0  # as its first lines tell
 
 
 def test_a_promoted_secondary_is_not_taken_up(

@@ -202,7 +202,7 @@ def test_an_untrusted_zone_of_the_server_falls_back_to_utc_and_says_so() -> None
 def test_each_step_waits_for_the_one_before() -> None:
     session = Session()
     assert way.obstacle(session, WizardStep.CONNECT) is None
-    assert way.obstacle(session, WizardStep.VERIFY) == "no primary is connected"
+    assert "no primary is connected" in (way.obstacle(session, WizardStep.VERIFY) or "")
     session.primary_is_down = True
     session.archive_directory = Path("/archive")
     session.backup = OLD

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import AtLsn, AtXid, Immediate, Latest, RecoveryTarget
 from pitr_tui.recovery.checks import Light, judge
 from pitr_tui.recovery.events import Status
-from tests.unit.made_checks import NOW, at, check_of, ended, good_plan, seen
+from pitr_tui.wal.chronicle import Mark, MarkKind
+from tests.unit.made_checks import NOW, at, check_of, chronicle_of, ended, good_plan, seen
 
 ITEMS = (ended(1), ended(2), ended(3), ended(4))
 
@@ -49,3 +51,15 @@ def test_what_concerned_the_copy_is_not_asked_again(tmp_path: Path) -> None:
     assert again.light is Light.GREEN
     assert again.estimate is None
     assert "destination" not in [check.name for check in again.checks]
+
+
+def test_what_looks_harmful_on_the_way_is_named(tmp_path: Path) -> None:
+    plan = good_plan(tmp_path, AtXid(704))
+    chronicle = chronicle_of(ended(1), ended(2), ended(3), ended(4))
+    mark = Mark(MarkKind.SUSPECT, 2, Lsn(at(3)), None, "dropped shop.orders")
+    evidence = seen(plan, chronicle=replace(chronicle, marks=(mark,)))
+    found = check_of(judge(plan, NOW, evidence, reached=at(2)), "goes past")
+    assert found.status is Status.NOTE
+    assert "xid 703 dropped shop.orders" in found.evidence
+    names = [one.name for one in judge(plan, NOW, evidence, reached=at(4)).checks]
+    assert "goes past" not in names
