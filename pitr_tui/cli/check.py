@@ -11,6 +11,7 @@ from pitr_tui.cli.signals import cancellable
 from pitr_tui.cli.transaction_words import wrapped
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
 from pitr_tui.postgres.lsn import Lsn
+from pitr_tui.postgres.quote import one_line
 from pitr_tui.recovery.checks import Evidence, Judgement, Light, fitted, judge
 from pitr_tui.recovery.checks.backup import wholeness_check
 from pitr_tui.recovery.events import CheckDone, Status, utc_now
@@ -21,6 +22,7 @@ from pitr_tui.repositories.wal_story import read_chronicle, survey_archive
 from pitr_tui.repositories.wholeness import read_whole
 from pitr_tui.wal.aim import aim_at
 
+_NAME = 15  # cells, for the names of the checks of a plan
 _SIGNS = {Status.OK: "✓", Status.NOTE: "·", Status.WARNING: "!", Status.FAILURE: "✗"}
 _EXIT_CODES = {Light.GREEN: 0, Light.AMBER: 1, Light.RED: RefusedError.exit_code}
 _WORDS = {Light.GREEN: "GREEN, go", Light.AMBER: "AMBER, not proved", Light.RED: "RED"}
@@ -98,13 +100,21 @@ def gather(plan: RecoveryPlan, output: Output, *, quick: bool) -> Evidence:
     return Evidence(surveyed, chronicle, aim)
 
 
-def show_check(one: CheckDone, output: Output) -> None:
-    """A check as a line for people, with the fix where one is needed."""
-    head = f"  {_SIGNS[one.status]} {one.name:<15} "
-    first, *more = wrapped(one.evidence, len(head))
+def show_check(one: CheckDone, output: Output, width: int = _NAME) -> None:
+    """A check as a line for people, with the fix where one is needed.
+
+    A name longer than `width` has a line of its own.
+    """
+    sign, name = f"  {_SIGNS[one.status]} ", one_line(one.name)
+    indent = len(sign) + width + 1
+    head = f"{sign}{name:<{width}} "
+    if len(name) > width:
+        output.say(sign + name)
+        head = " " * indent
+    first, *more = wrapped(one.evidence, indent)
     if one.hint and one.status in (Status.WARNING, Status.FAILURE):
-        hint, *rest = wrapped(f"try: {one.hint}", len(head))
-        more += [" " * len(head) + hint, *rest]
+        hint, *rest = wrapped(f"try: {one.hint}", indent)
+        more += [" " * indent + hint, *rest]
     for line in (head + first, *more):
         output.say(line)
 

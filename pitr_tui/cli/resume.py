@@ -17,7 +17,7 @@ from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.target import Latest, TargetAction
 from pitr_tui.recovery.cancellation import Cancellation
 from pitr_tui.recovery.checks import Judgement, require_passed
-from pitr_tui.recovery.fate import discard_run, promote_run
+from pitr_tui.recovery.fate import discard_run, promote_run, require_own
 from pitr_tui.recovery.going_on import mended, reached
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
@@ -33,6 +33,8 @@ def resume(parsed: argparse.Namespace, output: Output) -> int:
     record = run_named(parsed.run)
     view = record.view()
     plan = plan_from(view.plan, RunPlaces(parsed))
+    if view.finished is not None and not view.thrown_away:
+        require_own(record, view, plan.secondary)
     plan, judgement = _changed(parsed, output, plan, view)
     cancel = Cancellation()
     journal = Journal.reopen(record.directory, lambda stamped: tell(stamped, output))

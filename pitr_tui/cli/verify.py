@@ -15,6 +15,7 @@ from pitr_tui.errors import RefusedError
 from pitr_tui.recovery.aftercare import aftercare
 from pitr_tui.recovery.contents import Contents, TableRow, gather, table_rows
 from pitr_tui.recovery.events import CheckDone, Status
+from pitr_tui.recovery.fate import require_own
 from pitr_tui.recovery.own_checks import own_checks, perform
 from pitr_tui.recovery.plan_record import secondary_from
 from pitr_tui.recovery.postflight import postflight, without_todo
@@ -23,6 +24,7 @@ from pitr_tui.recovery.state import RunView
 from pitr_tui.recovery.verify import server_state, system_identifier
 from pitr_tui.servers.secondary import Secondary
 
+_NAME = 21  # cells, for “prepared transactions”
 _WIDEST_NAME = 34
 
 
@@ -32,6 +34,7 @@ def verify(parsed: argparse.Namespace, output: Output) -> int:
     view = record.view()
     recorded = _recorded_plan(record, view)
     secondary = secondary_from(recorded, RunPlaces(parsed))
+    require_own(record, view, secondary)
     if not secondary.is_running():
         raise RefusedError(
             f"the secondary of {record.name} does not run",
@@ -78,7 +81,7 @@ def _tell(checks: Iterable[CheckDone], output: Output, kind: str = "ours") -> in
     failed = 0
     for check in checks:
         failed += check.status is Status.FAILURE
-        show_check(check, output)
+        show_check(check, output, _NAME)
         _fact(check, output, kind)
     return failed
 
@@ -88,7 +91,7 @@ def _tell_todo(todo: Sequence[CheckDone], output: Output) -> None:
     if todo:
         output.say("to do, now that it is open")
     for check in todo:
-        show_check(replace(check, hint=""), output)
+        show_check(replace(check, hint=""), output, _NAME)
         for line in check.hint.splitlines():
             output.say(f"      {line}")
         _fact(check, output, "to do")

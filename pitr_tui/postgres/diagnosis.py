@@ -7,13 +7,13 @@ cause is an earlier line, often at LOG level, or what restore_command wrote, or 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from pitr_tui.postgres.logevidence import is_earlier
 from pitr_tui.postgres.logkind import ObservationKind as Kind
 from pitr_tui.postgres.loglife import Finding, Life
 from pitr_tui.postgres.logline import Observation, explain, goal
 from pitr_tui.postgres.lsn import TimelineId
-from pitr_tui.postgres.remedies import IDS, REMEDIES
+from pitr_tui.postgres.remedies import IDS, PASSED, REMEDIES
 from pitr_tui.postgres.walname import WalSegment, is_segment
 
 _OUTCOMES = (
@@ -45,6 +45,14 @@ class Diagnosis:
     warning: str = ""
 
 
+class _Cause(NamedTuple):
+    """A remedy by its name, what to call the failure, and what shows it."""
+
+    remedy: str
+    title: str
+    evidence: str
+
+
 def ends_a_recovery(kind: Kind) -> bool:
     """A failure that cannot happen in a life whose server opened, except to the recovery."""
     return kind in (*_OUTCOMES, Kind.TOO_EARLY, Kind.STARTUP_FAILED, Kind.FETCH_FATAL)
@@ -58,7 +66,7 @@ def of_failed(life: Life) -> Diagnosis:
         return _made("PARAM", Kind.PARAMETER_TOO_LOW.value, _parameters(life, held))
     outcome = next((one for one in deadly if one.seen.kind in _OUTCOMES), None)
     if outcome is not None:
-        return _behind(life, outcome.seen.kind)
+        return _made(*_behind(life, outcome.seen.kind))
     first = next((one for one in deadly if one.seen.kind not in _ECHOES), None)
     first = first or next((one for one in deadly if one.seen.kind is Kind.BAD_SETTING), None)
     if first is not None:
@@ -74,8 +82,7 @@ def of_open(life: Life, archive_is_known: bool = False) -> Diagnosis | None:
         return None
     if life.aims_at_stop:
         found = _behind(life, Kind.UNREACHED)
-        words = f"{found.evidence} It never said that it stops, and opened."
-        return _open("UNUSABLE" if life.unused and found.id == "PAGE" else found.id, words)
+        return _open(found.remedy, f"{found.evidence} It never said that it stops, and opened.")
     if life.damage:
         return _open(IDS[life.damage[0].seen.kind], _evidence(life, life.damage[0].seen))
     if life.is_unasked and not life.is_own_repair:
@@ -90,12 +97,11 @@ def of_open(life: Life, archive_is_known: bool = False) -> Diagnosis | None:
 def notes(life: Life) -> list[str]:
     """Remarks on a recovery that did what it was told."""
     found = []
-    aim, prior = life.aim, life.prior
-    early = aim is not None and prior is not None and is_earlier(aim.time, prior.time)
-    if early and aim and prior and prior.kind is Kind.INTERRUPTED and life.at_target:
+    if life.stopped_behind_target and life.aim and life.prior:
         found.append(
-            f"The target {aim.time} lies before the base backup (its server was last known up at "
-            f"{prior.time}): the data are those of the end of the backup, not of the target."
+            f"The target {life.aim.time} lies before the base backup (its server was last known up "
+            f"at {life.prior.time}): the data are those of the end of the backup, not of the "
+            "target. Restore an older backup."
         )
     if life.redo_none and life.recovers:
         found.append("There was nothing to replay: the data are those of the backup.")
@@ -109,27 +115,35 @@ def notes(life: Life) -> list[str]:
     return found
 
 
-def _behind(life: Life, kind: Kind) -> Diagnosis:
+def _behind(life: Life, kind: Kind) -> _Cause:
     """The cause of WAL that ended too early."""
     outcome = kind.value
     if life.damage:
         cause = life.damage[0].seen
-        return _made(IDS[cause.kind], cause.kind.value, _evidence(life, cause))
+        return _Cause(IDS[cause.kind], cause.kind.value, _evidence(life, cause))
     if life.unreadable:
-        return _made("FETCH_FAILED", "fetch failed", f"restore_command said: {life.unreadable}")
+        return _Cause("FETCH_FAILED", "fetch failed", f"restore_command said: {life.unreadable}")
     if life.behind_gap:
-        return _made("GAP", "gap", f"{life.missing} is missing, {life.behind_gap} was delivered.")
+        return _Cause("GAP", "gap", f"{life.missing} is missing, {life.behind_gap} was delivered.")
     if life.unused:
-        return _made("UNUSABLE", Kind.BAD_PAGE.value, _unused(life))
+        return _Cause("UNUSABLE", Kind.BAD_PAGE.value, _unused(life))
     broken = [one.seen for one in life.findings if one.seen.kind is Kind.RECORD_END]
     if kind is Kind.UNREACHED and any(one.found not in (0, None) for one in broken):
-        return _made("RECLEN", Kind.RECORD_END.value, explain(broken[-1]))
+        return _Cause("RECLEN", Kind.RECORD_END.value, explain(broken[-1]))
     asked = life.recovers or life.absent or life.spoken
     if kind is Kind.NO_CHECKPOINT and not asked:
-        return _made("NOT_ASKED", outcome, "There is no line of a delivered or an absent file.")
+        return _Cause("NOT_ASKED", outcome, "There is no line of a delivered or an absent file.")
     finding = next((one for one in life.findings if one.seen.kind is kind), None)
     evidence = _evidence(life, finding.seen) if finding is not None else _where(life)
-    return _made(IDS[kind], outcome, evidence)
+    return _Cause(_unreached(life) if kind is Kind.UNREACHED else IDS[kind], outcome, evidence)
+
+
+def _unreached(life: Life) -> str:
+    """Which remedy: what is not met by waiting for more WAL must not send a person after it."""
+    if life.missing and life.ended_at_backup:
+        return "UNREACHED_AT_BACKUP"
+    aim = life.aim.what if life.aim is not None else ""
+    return {"name": "UNREACHED_NAME", "xid": "UNREACHED_XID"}.get(aim or "", "UNREACHED")
 
 
 def _told_by(life: Life, one: Finding) -> Diagnosis:
@@ -169,10 +183,9 @@ def _short(life: Life) -> Diagnosis | None:
     if life.unused:
         return _open("UNUSABLE", _unused(life))
     fresh = life.prior is not None and life.prior.kind is Kind.INTERRUPTED
-    end = life.backup_end or life.consistent
-    last = life.redo_done
-    if not fresh or life.streaming or end is None or last is None or last > end:
+    if not fresh or life.streaming or not life.ended_at_backup:
         return None
+    end = life.backup_end or life.consistent
     return _open("ENDED_AT_BACKUP", f"The backup ends at {end}. {_where(life)}")
 
 
@@ -207,10 +220,11 @@ def _where(life: Life) -> str:
     parts = []
     if life.aims_at_stop:
         parts.append(f"The target is {_aim(life)}.")
-    ended = life.redo_done or life.progress
-    if ended is not None:
-        when = f", whose last transaction ended at {life.clock}" if life.clock else ""
-        parts.append(f"Replay ended at {ended}{when}.")
+    when = f", whose last transaction ended at {life.clock}" if life.clock else ""
+    if life.redo_done is not None:
+        parts.append(f"Replay ended at {life.redo_done}{when}.")
+    elif life.reached_at_least is not None:
+        parts.append(f"Replay had come at least to {life.reached_at_least}{when}.")
     if life.missing:
         parts.append(f"Segment {life.missing} was asked for and is not in the archive.")
     elif life.delivered:
@@ -266,7 +280,8 @@ def _open(name: str, evidence: str) -> Diagnosis:
         "Do not use these data. The server has begun a history of its own, so a fresh copy of the "
         "backup is needed."
     )
-    fix = remedy.fix.replace("start the server again", "restore again")
+    fix = remedy.fix.removesuffix(PASSED).strip()
+    fix = fix.replace("start the server again", "restore again")
     fix = (
         fix if name in ("NO_RECOVERY_FILE", "ENDED_AT_BACKUP", "NO_EVIDENCE") else f"{again} {fix}"
     )

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from pitr_tui.postgres.logkind import ObservationKind as Kind
 from pitr_tui.postgres.logkind import Severity
-from pitr_tui.postgres.loglife import SAID_BEFORE_THE_LOG
+from pitr_tui.postgres.loglife import SAID_BEFORE_THE_LOG, Life
 from pitr_tui.postgres.logline import LogLine, Observation, explain, observe
 from pitr_tui.postgres.logoutput import CommandSaid, said_by_command
 from pitr_tui.postgres.logreader import Message
@@ -52,8 +52,13 @@ class Event:
 def events(messages: Iterable[Message]) -> Iterator[Event]:
     """What the messages tell, with runs folded."""
     held: Event | None = None
+    life = Life()
     for message in messages:
-        for event in _events(message):
+        seen = observe(message.line)
+        if seen is not None:
+            life = Life() if life.begins_with(seen, message.line) else life
+            life.take(message.line, seen)
+        for event in _events(message, seen, life):
             if held is not None and _is_run(held, event):
                 held = _joined(held, event)
                 continue
@@ -64,15 +69,14 @@ def events(messages: Iterable[Message]) -> Iterator[Event]:
         yield held
 
 
-def _events(message: Message) -> Iterator[Event]:
+def _events(message: Message, seen: Observation | None, life: Life) -> Iterator[Event]:
     line = message.line
-    seen = observe(line)
     inner = (one for one in map(observe, message.added) if one is not None)
     told = [one for one in inner if one.kind not in _TOLD_BY_ITS_LINE]
     if seen is not None and (line.severity or seen.kind in SAID_BEFORE_THE_LOG):
         detail = message.said(Severity.DETAIL)
         also = [explain(one) for one in told if one.kind is not seen.kind or one.name]
-        sentence = explain(seen) if not also or seen.name else also[0]
+        sentence = _sentence(seen, life) if not also or seen.name else also[0]
         if Kind.PAUSED_UNFIT in {one.kind for one in told}:
             seen, sentence = Observation(Kind.PAUSED_UNFIT), explain(Observation(Kind.PAUSED_UNFIT))
         yield _event(line, seen, message.text, sentence, detail)
@@ -82,6 +86,30 @@ def _events(message: Message) -> Iterator[Event]:
         yield _of_command(line, said)
     elif seen is not None:
         yield _event(line, seen, message.text, explain(seen), "")
+
+
+def _sentence(seen: Observation, life: Life) -> str:
+    """What a line means at this place of the log."""
+    known = life.at_target or life.aim is not None or life.standby
+    if seen.kind is not Kind.READ_ONLY_OPEN or not known:
+        return explain(seen)
+    return f"The server is readable{_beside_the_target(life)}."
+
+
+def _beside_the_target(life: Life) -> str:
+    """Where a server stands when it says that it can be read.
+
+    Another process than the one that replays says it, often later than that one has stopped.
+    """
+    if life.at_target:
+        return ", where replay has stopped" if life.stopped_behind_target else ", at the target"
+    if life.stop is not None:
+        return ", but NOT at the target: replay stopped elsewhere"
+    if life.redo_done is not None:
+        return f"{', but NOT at the target' * life.aims_at_stop}; replay has ended"
+    if life.aims_at_stop:
+        return ", but NOT at the target yet; replay goes on"
+    return "; it follows as a standby" if life.standby else "; replay goes on"
 
 
 def _event(line: LogLine, seen: Observation, text: str, sentence: str, detail: str) -> Event:

@@ -124,8 +124,8 @@ class ObservationKind(StrEnum):
     CONSISTENT = ("consistent", NEWS,
         "The data is consistent from {lsn} on; replay continues towards the target.")
     READ_ONLY_OPEN = ("read-only open", NEWS,
-        "The server is readable, but NOT at the target yet: "
-        'only a line with "recovery stopping" says that.')
+        "The server is readable, but NOT at the target yet: that takes a line with "
+        '"recovery stopping", which may stand above this one.')
     RESTARTPOINT = ("restartpoint", NEWS,
         "The server saves its place in the replay.")
     RESTART_FROM = ("restart from", NEWS,

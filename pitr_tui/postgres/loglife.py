@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pitr_tui.postgres.logevidence import meets, segment_size
+from pitr_tui.postgres.logevidence import is_earlier, meets, segment_size
 from pitr_tui.postgres.logkind import ObservationKind as Kind
 from pitr_tui.postgres.logkind import Severity
 from pitr_tui.postgres.logline import LogLine, Observation
@@ -82,6 +82,7 @@ class Life:
     backup_end: Lsn | None = None
     redo_start: Lsn | None = None
     progress: Lsn | None = None
+    restart_from: Lsn | None = None
     consistent: Lsn | None = None
     redo_none: bool = False
     readable: bool = False
@@ -192,8 +193,9 @@ class Life:
                 self.redo_done = seen.lsn
             case Kind.LAST_TRANSACTION:
                 self.last_transaction = self.clock = seen.time or ""
-            case Kind.RESTART_FROM if seen.time:
-                self.clock = self.clock or seen.time
+            case Kind.RESTART_FROM:
+                self.restart_from = max(self.restart_from or Lsn(0), seen.lsn or Lsn(0))
+                self.clock = self.last_transaction or seen.time or self.clock
             case Kind.NEW_TIMELINE:
                 self.new_timeline = seen.timeline
             case Kind.RECOVERY_COMPLETE:
@@ -261,6 +263,31 @@ class Life:
         if self.aim is not None and self.stop is not None and not meets(self.aim, self.stop):
             return False
         return self.stop is not None or self.paused_at_target or self.shutdown_at_target
+
+    @property
+    def stopped_behind_target(self) -> bool:
+        """The target is a time before the base backup: the server stopped, but nowhere near it.
+
+        A server does not notice such a time. It stops at the first commit behind the backup.
+        """
+        aim, prior = self.aim, self.prior
+        if aim is None or prior is None or prior.kind is not Kind.INTERRUPTED:
+            return False
+        return self.at_target and is_earlier(aim.time, prior.time)
+
+    @property
+    def ended_at_backup(self) -> bool:
+        """Nothing that was written after the base backup was replayed."""
+        end = self.backup_end or self.consistent
+        return end is not None and self.redo_done is not None and self.redo_done <= end
+
+    @property
+    def reached_at_least(self) -> Lsn | None:
+        """The last position that replay is proved to have come to; None if only its begin is."""
+        stop = self.stop.lsn if self.stop is not None else None
+        known = (self.redo_done, self.progress, self.restart_from, self.consistent, stop)
+        found = max((one for one in known if one is not None), default=None)
+        return found if found and found > (self.redo_start or Lsn(0)) else None
 
     @property
     def is_consistent(self) -> bool:

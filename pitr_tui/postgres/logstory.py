@@ -151,14 +151,30 @@ class ServerLog:
 
     @property
     def replayed(self) -> Lsn | None:
-        """The last position that replay is known to have come to."""
+        """The last position that replay is known to have come to: at least there."""
         told = self._told
-        if told.redo_done is not None:
-            return told.redo_done
-        known = [
-            one for one in (told.redo_start, told.progress, told.consistent) if one is not None
-        ]
-        return max(known, default=None)
+        return told.redo_done or told.reached_at_least or told.redo_start
+
+    @property
+    def has_replayed_all(self) -> bool:
+        """Replay has ended, and the server told where and with which transaction."""
+        return self._told.redo_done is not None
+
+    @property
+    def replayed_text(self) -> str:
+        """How far replay came, as far as that is proved; empty where nothing is."""
+        told = self._told
+        if self.has_replayed_all:
+            return f"to {told.redo_done}"
+        if told.reached_at_least is not None:
+            return f"at least to {told.reached_at_least}"
+        begin = f"from {told.redo_start}; how far, the log does not tell"
+        return begin if told.redo_start is not None else ""
+
+    @property
+    def stopped_behind_target(self) -> bool:
+        """The target lies before the base backup, and the server stopped behind the backup."""
+        return self._told.stopped_behind_target
 
     @property
     def clock(self) -> str:

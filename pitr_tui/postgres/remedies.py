@@ -27,15 +27,60 @@ _LABEL = (
     "the data would be silently corrupt."
 )
 _HINT_OF_GRAVE = "PostgreSQL's hint about initdb does not help here: initdb makes an empty cluster."
+_ELSEWHERE = "(the primary's pg_wal, a standby, another archive)"
+_COVERAGE = "`pitr wal coverage ARCHIVE`"
+_SUSPECTS = "`pitr wal suspects ARCHIVE`"
+_TRANSACTIONS = "`pitr wal transactions ARCHIVE`"
+# Of a copy that is still in recovery.
+PASSED = (
+    "If the server then says that the stop point is before the consistent point, replay has passed "
+    "it: restore a fresh copy."
+)
 
 REMEDIES: dict[str, Remedy] = {
     "UNREACHED": Remedy(
         "The WAL ended before the target was met.",
-        "Is the target right (date, time zone, name)? If it is, put the WAL that is missing into "
-        "the archive; when the target is later than the last archived transaction, commit "
-        "something on the primary and run pg_switch_wal() there. Or choose an earlier target. "
+        "Is the target right (date, time zone)? If it is, look whether the archive goes on behind "
+        f"the segment that was not found ({_COVERAGE}): then that is a gap, and its segments "
+        f"must be found elsewhere {_ELSEWHERE}. If the archive ends there, the target is later "
+        "than the last archived transaction: commit something on the primary and run "
+        "pg_switch_wal() there (pg_switch_xlog() in 9.6), or choose an earlier target. Then start "
+        f"the server again. {PASSED}",
+        restartable=True,
+    ),
+    "UNREACHED_AT_BACKUP": Remedy(
+        "The WAL ended where the base backup ends, before the target was met: nothing that was "
+        "written after the backup was replayed.",
+        "Look whether the archive goes on behind the segment that was not found "
+        f"({_COVERAGE}): then that is a gap, and its segments must be found elsewhere "
+        f"{_ELSEWHERE}, or a backup from behind the gap be used. If the archive ends there, what "
+        "the primary wrote after the backup was never archived: get it from the primary's pg_wal. "
         "Then start the server again.",
         restartable=True,
+        id="UNREACHED",
+    ),
+    "UNREACHED_NAME": Remedy(
+        "All WAL that was found was replayed, and it has no restore point of that name behind the "
+        "base backup.",
+        f"Check the spelling, capitals too: {_SUSPECTS} lists the restore points that the archive "
+        "has. One made before the end of the backup needs an older backup; one on another branch "
+        "of history its recovery_target_timeline. Only when it was made after the last archived "
+        "WAL, archive what follows. Set the right name and start the server again. "
+        f"{PASSED}",
+        restartable=True,
+        id="UNREACHED",
+    ),
+    "UNREACHED_XID": Remedy(
+        "All WAL that was found was replayed, and no commit or rollback of that transaction is in "
+        "it behind the base backup.",
+        "Is the number right? It has 32 bits: of a longer one, as pg_current_xact_id() and "
+        "txid_current() give it, the server takes only the lower 32. That of a subtransaction, or "
+        f"of a transaction that never ended, is not met; {_TRANSACTIONS} lists those that are. "
+        "One that ended before the backup did needs an older backup. Only when it ended after the "
+        "last archived WAL, archive what follows. Set the right number and start the server "
+        f"again. {PASSED}",
+        restartable=True,
+        id="UNREACHED",
     ),
     "TOO_EARLY": Remedy(
         "The target lies before the point where this copy is consistent: before the end of the "

@@ -25,6 +25,7 @@ def promote_run(record: RunRecord, secondary: Secondary, sink: Sink = _nobody) -
     Raises RefusedError for one that is not paused at its target, PitrError.
     """
     with _open(record, sink) as (journal, view):
+        require_own(record, view, secondary)
         if view.finished is None:
             raise RefusedError(
                 f"the run {record.name} has not come to its target",
@@ -42,11 +43,23 @@ def discard_run(record: RunRecord, secondary: Secondary, sink: Sink = _nobody) -
     Raises RefusedError when something else is there, PitrError.
     """
     with _open(record, sink) as (journal, view):
-        if view.place is not None:
-            secondary.take_over(record.name, view.place.was_there)
+        gone = view.failed is not None and not view.failed.kept
+        place = None if gone else view.place
+        if place is not None and secondary.take_over(record.name, place.was_there):
             journal.emit(GivenUp(kept=False))
             secondary.unmake()
         journal.emit(ThrownAway())
+
+
+def require_own(record: RunRecord, view: RunView, secondary: Secondary) -> None:
+    """Raises RefusedError when what lies at the place of a run's secondary is not that run's."""
+    if view.place is None or not secondary.take_over(record.name, view.place.was_there):
+        raise RefusedError(
+            f"the secondary of the run {record.name} is not there any more",
+            f"there is nothing in {secondary.destination}",
+            "recover once more",
+        )
+    secondary.settle()
 
 
 @contextmanager

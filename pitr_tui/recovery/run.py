@@ -40,7 +40,7 @@ from pitr_tui.recovery.plan_record import recorded
 from pitr_tui.recovery.state import RunView
 from pitr_tui.recovery.verdict import RecoveryFailedError
 from pitr_tui.recovery.verify import server_state
-from pitr_tui.servers.secondary import RUN_MARK, LogSource, Secondary
+from pitr_tui.servers.secondary import LogSource, Secondary
 
 _TICK = 0.02
 _SETTLE_SECONDS = 30
@@ -123,28 +123,29 @@ class _Run:
             raise RefusedError("the secondary of this run was thrown away", "", "recover once more")
         if view.place is not None and (view.failed is None or view.failed.kept):
             whole = self.secondary.take_over(self.journal.run, view.place.was_there)
-            self.touched = True
+            self.touched = whole
         if not (whole and Step.COPY in view.done):
             return self.guarded(self.from_the_place_again)
         running = self.secondary.is_running()
-        self.require_open_end(running)
         same = view.plan == recorded(self.plan)
-        if same and running and view.failed is None:
+        at_it = same and running and view.failed is None
+        if not (at_it and view.finished is None):  # one that opened meanwhile may be as planned
+            self.require_open_end(running)
+        if at_it:
             self.tell_taken_up(Step.REPLAY)
             return self.guarded(self.from_the_replay)
         return self.guarded(self.from_the_settings_again)
 
     def require_open_end(self, running: bool) -> None:
         """Raises RefusedError for a server that has left recovery: it cannot go back to it."""
-        view, opened = self.view, False
-        if running and view.finished is not None:
+        opened = self.view.opened or self.view.promoted is not None
+        if running and not opened:
             with suppress(PitrError):  # whoever does not answer has not opened
                 opened = not server_state(self.secondary.database, self.plan.version).in_recovery
-        elif not running:
-            if self.secondary.was_started():
-                self.hear_the_rest()
-            opened = view.opened
-        if opened or view.promoted is not None:
+        elif not running and self.secondary.was_started():
+            self.hear_the_rest()
+            opened = opened or self.view.opened
+        if opened:
             self.secondary.settle()
             raise RefusedError(
                 "the secondary of this run has opened for writing",
@@ -169,9 +170,7 @@ class _Run:
             secondary.require_apart(plan.backup.path, plan.archive.directory)
             self.emit(PlaceTaken(secondary.state_of_place() == "empty"))
             self.touched = True
-            secondary.make()
-            mark = secondary.directory / str(RUN_MARK)
-            secondary.user.write_file(mark, f"{self.journal.run}\n")
+            secondary.make(self.journal.run)
         with self.step(Step.COPY):
             for event in Copy(plan.backup, secondary.filler(), self.check_cancel).run():
                 self.emit(event)
@@ -351,4 +350,5 @@ class _Run:
             return False
         if isinstance(error, RecoveryFailedError):
             return error.restartable
-        return isinstance(error, PitrError) and not self.view.opened
+        # An OSError comes from whoever listens: his terminal is gone, as with a hang-up.
+        return isinstance(error, PitrError | OSError) and not self.view.opened

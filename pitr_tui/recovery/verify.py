@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn, TimelineId
+from pitr_tui.postgres.sqltext import require_look
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.servers.sql import Database, query
 
@@ -16,14 +16,6 @@ _LOCK_TIMEOUT = "2s"
 _LOCK_HINT = (
     "the transaction just behind the target had locked it already; it can be read once the "
     "secondary is promoted"
-)
-_NOT_ONE_QUERY = re.compile(
-    r"(^|;)\s*(COMMIT|END|ROLLBACK|ABORT|BEGIN|START|SET|RESET|DISCARD|PREPARE)\b", re.IGNORECASE
-)
-_CHANGES = re.compile(
-    r"\b(pg_promote|pg_(wal|xlog)_replay_(resume|pause)|pg_(cancel|terminate)_backend"
-    r"|pg_reload_conf|pg_rotate_logfile|lo_export)\b|^\s*COPY\b",
-    re.IGNORECASE | re.MULTILINE,
 )
 
 
@@ -144,21 +136,14 @@ def ask(database: Database, statement: str, limit: int = 200, timeout_seconds: f
     """Run a person's query in a read-only transaction and give its first rows.
 
     Reading only keeps no superuser from promoting a server or writing files through it; so
-    what would do that, or end the transaction, is refused, and where the role
-    `pg_read_all_data` exists (14+) the query runs with its rights. With `timeout_seconds` it
+    only one statement is taken that looks, see `require_look`, and where the role
+    `pg_read_all_data` exists (14+) it runs with the rights of that. With `timeout_seconds` it
     may not take longer. Raises PitrError with PostgreSQL's words.
     """
     from psycopg2 import Error
     from psycopg2.extensions import new_type, register_type, string_types
 
-    if not statement.strip():
-        raise PitrError("there is no query", "", "type one, for example: SELECT count(*) FROM t")
-    if _CHANGES.search(statement) or _NOT_ONE_QUERY.search(statement):
-        raise PitrError(
-            "this would change the secondary or write a file",
-            "a query is for looking",
-            "promote it with the key for that, or use psql",
-        )
+    require_look(statement)
     with database.connect() as connection, connection.cursor() as cursor:
         connection.set_session(readonly=True, autocommit=False)
         try:
@@ -167,6 +152,7 @@ def ask(database: Database, statement: str, limit: int = 200, timeout_seconds: f
                 cursor.execute("SET LOCAL ROLE pg_read_all_data")
             cursor.execute(
                 "SELECT set_config('lock_timeout', %s, true),"
+                " set_config('standard_conforming_strings', 'on', true),"
                 " set_config('statement_timeout', %s, true)",
                 (_LOCK_TIMEOUT, f"{int(timeout_seconds * 1000)}ms"),
             )

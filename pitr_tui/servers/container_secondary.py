@@ -29,7 +29,6 @@ from pitr_tui.servers.secondary import (
     Occupancy,
     configuration_refused,
     psql_database,
-    strangers,
 )
 from pitr_tui.servers.sql import Database
 from pitr_tui.servers.sql_access import SqlAccess
@@ -264,7 +263,7 @@ class ContainerSecondary:
 
     # Its life.
 
-    def make(self) -> None:
+    def make(self, run: str) -> None:
         self._ground.make()
         helper = self._reach()
         script = f"chown {self._ids} {_DATA} && chmod 700 {_DATA}"
@@ -272,25 +271,39 @@ class ContainerSecondary:
         if ran.code != 0:
             raise PitrError("the destination cannot be prepared", visible(ran.stderr.strip()))
         self.directory.joined(OWN_DIRECTORY).mkdir(0o700)
+        self.directory.joined(RUN_MARK).write_text(f"{run}\n", 0o600)
         self.directory.joined(OWN_DIRECTORY / "socket").mkdir(0o700)
 
     def take_over(self, run: str, was_there: bool) -> bool:
-        with suppress(EngineError):
-            self._made_container = self._container.labels.get(LABEL) == Role.SECONDARY
         if not self._ground.exists():
             return False
-        self._ground.made = not was_there
         self._reach()
         mark = self.directory.joined(RUN_MARK)
-        found = mark.read_bytes().decode().strip() if mark.is_file() else ""
-        if found != run and strangers(self.directory):
+        found = mark.read_bytes().decode("utf-8", "replace").strip() if mark.is_file() else ""
+        if found != run:
+            empty = not any(self.directory.iterdir())
             self.settle()
+            if empty:
+                return False
             raise RefusedError(
                 f"{self.place} is not what the run {run} left",
-                f"it has no {RUN_MARK} of that run",
+                f"it belongs to the run {found}" if found else f"it has no {RUN_MARK}",
                 "look at what it is; nothing was changed",
             )
-        return bool(found)
+        self._ground.made = not was_there
+        with suppress(EngineError):
+            self._made_container = self._runs_here(self._container)
+        return True
+
+    def _runs_here(self, container: Container) -> bool:
+        """Whether a container of this name is the one that we made on this place."""
+        mounts = container.attrs["Mounts"]
+        places = [
+            one.get("Name") or one.get("Source")
+            for one in mounts
+            if one["Destination"] == str(_DATA)
+        ]
+        return container.labels.get(LABEL) == Role.SECONDARY and places == [self.place.root]
 
     def unmake(self) -> None:
         self._remove_container()
@@ -320,8 +333,13 @@ class ContainerSecondary:
             container.start()
 
     def stop(self) -> None:
-        with engine_errors(f"the container {self.name} cannot be stopped"):
-            self._container.stop(timeout=_STOP_SECONDS)
+        try:
+            with engine_errors(f"the container {self.name} cannot be stopped"):
+                self._container.stop(timeout=_STOP_SECONDS)
+        except EngineError as error:
+            if error.status != 404:  # somebody has removed it: then nothing of it runs
+                raise
+            self._made_container = False
         self._looked = (0.0, False)
 
     def is_running(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -26,13 +27,13 @@ from pitr_tui.servers.secondary import (
     configuration_refused,
     library_file,
     psql_database,
-    strangers,
 )
 from pitr_tui.servers.sql import Database, connection_text
 from pitr_tui.storage.path import ReadPath
 
 _DEFAULT_PORT = 5432
 _ANSWER_SECONDS = 60
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _ELSEWHERE = "choose a directory of its own"
 
 
@@ -201,7 +202,7 @@ class LocalSecondary:
             lines.append(f"host all all 127.0.0.1/32 {self.version.password_method}\n")
         return "".join(lines)
 
-    def make(self) -> None:
+    def make(self, run: str) -> None:
         self._made.clear()
         try:
             if self._was_there:
@@ -210,6 +211,7 @@ class LocalSecondary:
             else:
                 self._make(self.directory)
             self._make(self.directory / OWN_DIRECTORY)
+            self.user.write_file(self.directory / RUN_MARK, f"{run}\n")
             self._make(self.socket_directory)
         except FileExistsError as error:
             raise RefusedError(
@@ -228,21 +230,24 @@ class LocalSecondary:
         own, mark = self.directory / OWN_DIRECTORY, self.directory / RUN_MARK
         try:
             found = mark.read_text(encoding="utf-8").strip() if mark.is_file() else ""
-            others = [] if found == run else strangers(self.directory)
+            others = list(self.directory.iterdir()) if self.directory.is_dir() else []
         except OSError as error:
             raise PitrError(
                 f"{self.directory} cannot be read", str(error.strerror), "go on as its owner"
             ) from error
-        if others:
+        if found != run:
+            if not others:
+                return False
+            whose = f"it belongs to the run {found}" if found else f"{others[0].name} is there"
             raise RefusedError(
                 f"{self.directory} is not what the run {run} left",
-                f"{others[0]} is there, and no {mark.relative_to(self.directory)} of that run",
+                whose,
                 "look at what it is; nothing was changed",
             )
         self._was_there = was_there
         places = [self.socket_directory, own, *([] if was_there else [self.directory])]
         self._made = [place for place in places if place.is_dir()]
-        return bool(found)
+        return True
 
     def _make(self, directory: Path) -> None:
         """A directory that was not there; only what we made is removed after a failure."""
@@ -381,9 +386,14 @@ class DirectoryFiller:
     def file(self, path: PurePosixPath, size: int) -> Iterator[Callable[[bytes], object]]:
         self.directory(path.parent)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-        with os.fdopen(os.open(self.place / path, flags, 0o600), "wb") as target:
-            self.user.own(target.fileno())
-            yield target.write
+        try:
+            with os.fdopen(os.open(self.place / path, flags, 0o600), "wb") as target:
+                self.user.own(target.fileno())
+                yield target.write
+        except OSError as error:
+            if error.errno in _NO_ROOM and error.filename is None:
+                error.filename = str(self.place / path)  # it is this disk, not the backup's
+            raise
 
     def finish(self) -> None:
         pass  # every file was written when it was closed

@@ -55,20 +55,6 @@ def configuration_refused(said: bytes) -> PitrError:
     )
 
 
-def strangers(directory: ReadPath) -> list[str]:
-    """The names in a place besides the empty directories that `make` begins with.
-
-    Raises OSError.
-    """
-    if not directory.is_dir():
-        return []
-    own = directory / str(OWN_DIRECTORY)
-    found = [path.name for path in directory.iterdir() if path.name != own.name]
-    if own.is_dir():
-        found += [path.name for path in own.iterdir() if path.name != "socket"]
-    return found
-
-
 class Owner(Protocol):
     """Who owns the files of a secondary. Everything raises OSError as `pathlib` does."""
 
@@ -190,13 +176,13 @@ class Secondary(Protocol):
     def access(self) -> str:
         """The text of its pg_hba.conf."""
 
-    def make(self) -> None:
-        """Make the place. Raises PitrError."""
+    def make(self, run: str) -> None:
+        """Make the place, and write first into it whose it is. Raises PitrError."""
 
     def take_over(self, run: str, was_there: bool) -> bool:
-        """Go on with the place that an earlier process made for a run; False if none is there.
+        """Go on with the place that an earlier process made for this run; False if none is there.
 
-        `was_there` tells that it was an empty place before. Raises RefusedError when something
+        `was_there` tells that it was an empty place before. Raises RefusedError when anything
         else is there, PitrError.
         """
 

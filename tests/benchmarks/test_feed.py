@@ -50,7 +50,7 @@ def seconds_through_cp(world: World) -> float:
     """The same recovery with the restore_command of PostgreSQL's manual."""
     plan = world.plan(Latest())
     secondary = local(plan)
-    secondary.make()
+    secondary.make("a run")
     list(Copy(plan.backup, secondary.filler(), lambda: None).run())
     archive = command_percent(shell_word(str(world.archive_directory)))
     command = f"cp {archive}/%f %p"

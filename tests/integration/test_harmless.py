@@ -154,7 +154,7 @@ def written(world: World, request: pytest.FixtureRequest) -> Iterator[RecoveryPl
     """A secondary with its files written, before it starts."""
     plan = world.plan(AtXid(world.marks[3].xid), port=getattr(request, "param", None))
     secondary = local(plan)
-    secondary.make()
+    secondary.make("a run")
     try:
         list(Copy(plan.backup, secondary.filler(), lambda: None).run())
         for file in plan.files():

@@ -19,6 +19,7 @@ from pitr_tui.postgres.target import AtName, AtXid, Latest, RecoveryTarget, Targ
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.aftercare import promote
 from pitr_tui.recovery.events import RunTakenUp, Stamped, Step, StepDone, StepStarted
+from pitr_tui.recovery.fate import discard_run, promote_run
 from pitr_tui.recovery.going_on import mended
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
@@ -29,7 +30,7 @@ from pitr_tui.recovery.state import RunState, RunView
 from pitr_tui.servers.process import running_pid
 from pitr_tui.storage.path import ReadPath
 from tests.integration.conftest import majors
-from tests.integration.world import RESTORE_POINT, World, run
+from tests.integration.world import RESTORE_POINT, World, put_back, run
 from tests.local import local
 
 pytestmark = pytest.mark.integration
@@ -46,7 +47,6 @@ KILLED = """
 import os, pathlib, signal, sys
 from pitr_tui.postgres.target import AtXid, TargetAction
 from pitr_tui.recovery.journal import Journal
-from pitr_tui.recovery.going_on import mended
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.run import recover
 from pitr_tui.repositories.archive import WalArchive
@@ -61,13 +61,13 @@ def told(stamped):
     if " ".join(filter(None, (type(event).__name__, str(step)))) == at:
         os.kill(os.getpid(), signal.SIGKILL)
 
-at, bindir, backup, archive, to, xid = sys.argv[1:]
+at, bindir, backup, archive, to, xid, action = sys.argv[1:]
 wal = WalArchive(pathlib.Path(archive))
 secondary = LocalSecondary(
     pathlib.Path(to), Installation.at(pathlib.Path(bindir)), server_user(), None
 )
 plan = RecoveryPlan(
-    open_backup(pathlib.Path(backup), wal), wal, secondary, AtXid(int(xid)), TargetAction.PAUSE
+    open_backup(pathlib.Path(backup), wal), wal, secondary, AtXid(int(xid)), TargetAction(action)
 )
 recover(plan, Journal.create(told))
 """
@@ -101,10 +101,10 @@ def rows(plan: RecoveryPlan) -> list[int]:
     return [row[0] for row in found]
 
 
-def killed_run(world: World, at: str, number: int = 3) -> RunRecord:
-    """The record of a run whose process was killed at an event."""
+def killed_run(world: World, at: str, action: TargetAction = TargetAction.PAUSE) -> RunRecord:
+    """The record of a run up to row 3, whose process was killed at an event."""
     argv = [sys.executable, "-c", KILLED, at, world.installation.bindir, world.backup_path]
-    argv += [world.archive_directory, world.new_destination(), str(world.marks[number].xid)]
+    argv += [world.archive_directory, world.new_destination(), world.marks[3].xid, action]
     ended = subprocess.run([str(word) for word in argv], capture_output=True, text=True)
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     return run_named("last")
@@ -295,3 +295,47 @@ def changed(
 ) -> RecoveryPlan:
     """The plan with another target."""
     return replace(plan, target=target, action=action or plan.action)
+
+
+def test_another_runs_secondary_is_neither_verified_nor_opened(
+    world: World, thrown_away: list[RecoveryPlan]
+) -> None:
+    first = run(world.plan(AtXid(world.marks[2].xid)))
+    record = run_named("last")
+    first.plan.secondary.throw_away()
+    second = run(world.plan(AtXid(world.marks[4].xid), destination=local(first.plan).directory))
+    thrown_away.append(second.plan)
+    for decide in (promote_run, discard_run):
+        with pytest.raises(RefusedError, match="is not what the run"):
+            decide(record, plan_of(record).secondary)
+    with pytest.raises(RefusedError, match="is not what the run"):
+        go_on(record)
+    assert second.rows == [1, 2, 3, 4]
+    assert second.server.database.row("SELECT pg_is_in_recovery()") == (True,)
+
+
+@majors("11", "18")
+def test_an_open_server_is_never_taken_back(world: World, thrown_away: list[RecoveryPlan]) -> None:
+    """It opened as planned while nobody was there: it may be looked at, and goes nowhere else."""
+    record = killed_run(world, "StepStarted look", action=TargetAction.PROMOTE)
+    plan = plan_of(record)
+    thrown_away.append(plan)
+    plan.secondary.database.rows("INSERT INTO t VALUES (777)")
+    with pytest.raises(RefusedError, match="opened for writing"):
+        go_on(record, changed(plan, AtXid(world.marks[4].xid), TargetAction.PAUSE))
+    assert rows(plan) == [1, 2, 3, 777]
+    assert go_on(record).state is RunState.PROMOTED
+    assert rows(plan) == [1, 2, 3, 777]
+
+
+def test_a_place_of_somebody_else_is_not_discarded(world: World) -> None:
+    plan = world.plan(AtName("never set"))
+    with pytest.raises(PitrError):
+        run(plan)
+    record = run_named("last")
+    put_back(plan)
+    place = local(plan).directory
+    place.mkdir()
+    with pytest.raises(RefusedError, match="thrown away before"):
+        discard_run(record, plan.secondary)
+    assert place.is_dir()

@@ -24,7 +24,7 @@ def fill(one: LocalSecondary) -> None:
 @pytest.mark.parametrize("deep", [False, True], ids=["short path", "too long for a socket"])
 def test_a_new_place_is_gone_after_a_failure(tmp_path: Path, deep: bool) -> None:
     one = secondary(tmp_path / ("d" * 120 if deep else "d"))
-    one.make()
+    one.make("a run")
     fill(one)
     assert one.socket_directory.is_dir()
     one.unmake()
@@ -35,7 +35,7 @@ def test_a_new_place_is_gone_after_a_failure(tmp_path: Path, deep: bool) -> None
 def test_an_empty_place_is_empty_after_a_failure(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     one = secondary(tmp_path / "d")
-    one.make()
+    one.make("a run")
     fill(one)
     one.unmake()
     assert list(one.directory.iterdir()) == []
@@ -43,20 +43,38 @@ def test_an_empty_place_is_empty_after_a_failure(tmp_path: Path) -> None:
 
 def test_a_second_attempt_keeps_a_place_that_was_made_in_between(tmp_path: Path) -> None:
     one = secondary(tmp_path / "d")
-    one.make()
+    one.make("a run")
     one.unmake()
     one.directory.mkdir()
-    one.make()
+    assert one.state_of_place() == "empty"
+    one.make("a run")
     fill(one)
     one.unmake()
     assert list(one.directory.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_who_comes_second_leaves_the_place_to_the_first(tmp_path: Path, there: bool) -> None:
+    """Both have seen that it is free."""
+    if there:
+        (tmp_path / "d").mkdir()
+    first, second = secondary(tmp_path / "d"), secondary(tmp_path / "d")
+    for one in (first, second):
+        assert one.state_of_place() == ("empty" if there else "new")
+    first.make("a run")
+    fill(first)
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RefusedError, match="somebody else"):
+        second.make("a run")
+    second.unmake()
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_what_cannot_be_made_leaves_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     one = secondary(tmp_path / "file" / "d")
     with pytest.raises(PitrError, match="cannot be prepared"):
-        one.make()
+        one.make("a run")
     one.unmake()
     assert (tmp_path / "file").read_text() == "kept"
 

@@ -90,7 +90,7 @@ def tree(directory: Path) -> dict[str, bytes | str | None]:
 def perform(plan: RecoveryPlan) -> None:
     """The steps of a run that write files."""
     secondary = local(plan)
-    secondary.make()
+    secondary.make("a run")
     list(Copy(plan.backup, secondary.filler(), lambda: None).run())
     for file in plan.files():
         path = secondary.directory / file.path
