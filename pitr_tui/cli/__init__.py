@@ -22,6 +22,7 @@ from pitr_tui.errors import CancelledError, PitrError
 
 Command = Callable[[argparse.Namespace, Output], int]
 
+_RUN_HELP = "its name, a part that only one has, or last"
 _TIME_HELP = "a moment with its zone, for example '2026-11-22 14:35:02.117+00'"
 
 
@@ -81,9 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     _wal(commands)
     _check(commands)
     _restore(commands)
+    _resume(commands)
+    _story(commands)
+    _verify(commands)
     _containers(commands)
     _cleanup(commands)
     _demo(commands)
+    _explain(commands)
     return parser
 
 
@@ -283,6 +288,24 @@ def _restore(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     parser.set_defaults(command=_run("restore", "restore"))
 
 
+def _resume(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What becomes of a run that is there already."""
+    resume = commands.add_parser(
+        "resume", help="go on with a run that was cut off or failed, or to a later target"
+    )
+    _target(resume, "as before; or at a later target, from where the secondary stands")
+    resume.set_defaults(command=_run("resume", "resume"))
+    promote = commands.add_parser("promote", help="open the secondary of a run for writing")
+    promote.set_defaults(command=_run("resume", "promote"))
+    discard = commands.add_parser("discard", help="remove the secondary of a run with its data")
+    discard.set_defaults(command=_run("resume", "discard"))
+    for parser in (promote, discard):
+        parser.add_argument("--confirm", metavar="NAME", help="the secondary's name: do not ask")
+    for parser in (resume, promote, discard):
+        parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
+        _json(parser)
+
+
 def _recovery(parser: argparse.ArgumentParser) -> None:
     """What a recovery is made from, and where it is to stop."""
     places = parser.add_argument_group("places", PLACE_HELP)
@@ -295,21 +318,7 @@ def _recovery(parser: argparse.ArgumentParser) -> None:
         help="where the new data come to lie, for example "
         "/srv/recovered; in volume:NAME the secondary becomes a container",
     )
-    target = parser.add_argument_group("where to stop").add_mutually_exclusive_group()
-    target.add_argument("--target-time", metavar="T", help=_TIME_HELP)
-    target.add_argument("--target-xid", type=int, metavar="X", help="a transaction id")
-    target.add_argument("--target-lsn", metavar="L", help="a WAL position, for example 0/3002448")
-    target.add_argument("--target-name", metavar="N", help="a restore point")
-    target.add_argument("--immediate", action="store_true", help="the end of the backup")
-    target.add_argument("--latest", action="store_true", help="the end of the archive (default)")
-    parser.add_argument("--exclusive", action="store_true", help="stop just before, not just after")
-    parser.add_argument("--timeline", metavar="N", help="the branch to follow (the backup's own)")
-    parser.add_argument(
-        "--action",
-        choices=("pause", "promote", "shutdown"),
-        help="what to do there (pause; at the end of the archive promote)",
-    )
-    parser.add_argument("--zone", metavar="NAME", help="the zone of a time without one")
+    _target(parser, "the end of the archive, if nothing is said")
     parser.add_argument("--bindir", type=Path, metavar="DIR", help="PostgreSQL's programs")
     parser.add_argument("--port", type=int, metavar="N", help="also listen on 127.0.0.1:N")
     container = add_container_options(parser)
@@ -320,10 +329,67 @@ def _recovery(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--role", default="postgres", help="a superuser of the backup's cluster")
     parser.add_argument("--os-user", metavar="NAME", help="who runs the server when we are root")
+    _json(parser)
+
+
+def _target(parser: argparse.ArgumentParser, default: str) -> None:
+    """Where to stop, and what to do there; `default` says what holds without."""
+    group = parser.add_argument_group("where to stop", default)
+    target = group.add_mutually_exclusive_group()
+    target.add_argument("--target-time", metavar="T", help=_TIME_HELP)
+    target.add_argument("--target-xid", type=int, metavar="X", help="a transaction id")
+    target.add_argument("--target-lsn", metavar="L", help="a WAL position, for example 0/3002448")
+    target.add_argument("--target-name", metavar="N", help="a restore point")
+    target.add_argument("--immediate", action="store_true", help="the end of the backup")
+    target.add_argument("--latest", action="store_true", help="the end of the archive")
+    parser.add_argument("--exclusive", action="store_true", help="stop just before, not just after")
+    parser.add_argument("--timeline", metavar="N", help="the branch to follow (the backup's own)")
+    parser.add_argument(
+        "--action",
+        choices=("pause", "promote", "shutdown"),
+        help="what to do there (pause; at the end of the archive promote)",
+    )
+    parser.add_argument("--zone", metavar="NAME", help="the zone of a time without one")
     parser.add_argument(
         "--quick", action="store_true", help="check without reading the WAL: less is proved"
     )
+
+
+def _story(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """What was done here, told again from the journals."""
+    listing = commands.add_parser("runs", help="the recoveries that were done here, newest first")
+    listing.set_defaults(command=_run("runs", "runs"))
+    report = commands.add_parser("report", help="the story of a run, to be read and to be checked")
+    report.add_argument("--to", type=Path, metavar="FILE", help="write it into a new file")
+    report.set_defaults(command=_run("runs", "report"))
+    replay = commands.add_parser("replay", help="see a run once more; nothing is done by it")
+    replay.add_argument(
+        "--speed",
+        type=float,
+        default=10.0,
+        metavar="N",
+        help="how many times its own pace (10); 0 tells it at once, as text",
+    )
+    replay.set_defaults(command=_run("runs", "replay"))
+    for parser in (report, replay):
+        parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
+    for parser in (listing, report, replay):
+        _json(parser)
+
+
+def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "verify", help="look at a recovered secondary; exit 0 all well, 1 a check failed"
+    )
+    parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
+    parser.add_argument(
+        "--checks", type=Path, metavar="FILE", help="your own checks (pitr.yaml, if it is here)"
+    )
+    parser.add_argument("--no-rows", action="store_true", help="count no rows")
+    _connection(parser)
+    add_container_options(parser)
     _json(parser)
+    parser.set_defaults(command=_run("verify", "verify"))
 
 
 def _containers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -368,3 +434,19 @@ def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     parser.add_argument("--tui", action="store_true", help="open the wizard after the accident")
     _json(parser)
     parser.set_defaults(command=_run("demo", "demo"))
+
+
+def _explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "explain", help="what a server's log says about its recovery, and why it failed"
+    )
+    parser.add_argument(
+        "file",
+        nargs="?",
+        default="-",
+        metavar="FILE",
+        help="a server log of any version and format, compressed or not, or a directory of "
+        "them; - or nothing reads a pipe",
+    )
+    _json(parser)
+    parser.set_defaults(command=_run("explain", "explain"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 from dataclasses import replace
 
 from pitr_tui.cli.check import examine, show_check, show_verdict
@@ -31,20 +32,19 @@ from pitr_tui.servers.secondary import Secondary
 def resume(parsed: argparse.Namespace, output: Output) -> int:
     """Go on with a run; with another target from where its secondary stands."""
     record = run_named(parsed.run)
-    view = record.view()
-    plan = plan_from(view.plan, RunPlaces(parsed))
-    if view.finished is not None and not view.thrown_away:
-        require_own(record, view, plan.secondary)
-    plan, judgement = _changed(parsed, output, plan, view)
-    cancel = Cancellation()
-    journal = Journal.reopen(record.directory, lambda stamped: tell(stamped, output))
-    try:
-        with cancelling(cancel):
-            take_up(plan, journal, view, cancel, judgement)
-        output.say(f"  stop it: {plan.secondary.stop_command()}")
-    finally:
-        journal.close()
-        output.say(f"  the record of this run: {journal.directory}")
+    with closing(Journal.reopen(record.directory, lambda told: tell(told, output))) as journal:
+        view = record.view()  # now that nobody else can write to it
+        plan = plan_from(view.plan, RunPlaces(parsed))
+        if view.finished is not None and not view.thrown_away:
+            require_own(record, view, plan.secondary)
+        plan, judgement = _changed(parsed, output, plan, view)
+        cancel = Cancellation()
+        try:
+            with cancelling(cancel):
+                take_up(plan, journal, view, cancel, judgement)
+            output.say(f"  stop it: {plan.secondary.stop_command()}")
+        finally:
+            output.say(f"  the record of this run: {journal.directory}")
     return 0
 
 

@@ -10,12 +10,15 @@ from pitr_tui.postgres.conf import BEGIN, END, block_in, read_settings
 from pitr_tui.postgres.quote import one_line, shell_command, shell_word
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.verify import ServerState, databases, server_state
+from pitr_tui.servers.local_secondary import LocalSecondary
 from pitr_tui.servers.secondary import Secondary
 from pitr_tui.servers.sql import Database, query
 from pitr_tui.wording import count_text
 
 _POLL = 0.1
 _PROMOTE_SECONDS = 300
+_START_SECONDS = 2
+_KEPT = ".pitr"  # the name of what was there before ends with it
 _SHOWN = 8
 _CONFIGURATION = "postgresql.auto.conf"
 _Row = tuple[str, str, str]
@@ -202,15 +205,48 @@ def _settings(secondary: Secondary) -> Iterator[CheckDone]:
         )
     if settings:
         file = shell_word(str(secondary.data_directory / _CONFIGURATION))
-        edit = f"sed -i {shell_word(f'/^{BEGIN}$/,/^{END}$/d')} {file}"
+        edit = f"sed -i{_KEPT} {shell_word(f'/^{BEGIN}$/,/^{END}$/d')} {file}"
         yield CheckDone(
             "settings",
             Status.NOTE,
             f"{count_text(len(settings), 'setting')} of pitr's keep it to itself ("
             f"{', '.join(list(settings)[:_SHOWN])} ...); without them it runs as the primary did, "
             "with the primary's port, archive_command and pg_hba.conf: look at these first",
-            "\n".join([*secondary.writing_commands([edit]), secondary.stop_command()]),
+            "\n".join(
+                [
+                    *_stopped(secondary),
+                    *secondary.writing_commands([edit]),
+                    *_started(secondary),
+                    f"# if it did not come up: put {file}{_KEPT} back in its place, and start it",
+                ]
+            ),
         )
+
+
+def _stopped(secondary: Secondary) -> list[str]:
+    """Shell commands that stop it, and come back when it has stopped."""
+    stop = secondary.stop_command()
+    if not isinstance(secondary, LocalSecondary):
+        return [stop]
+    pid_file = shell_word(str(secondary.server.pid_file))
+    return [stop, f"while [ -e {pid_file} ]; do sleep 1; done"]
+
+
+def _started(secondary: Secondary) -> list[str]:
+    """Shell commands that start it for good, and show whether it came up.
+
+    Not by pg_ctl: that gives the directory's name to a shell without quoting it.
+    """
+    if not isinstance(secondary, LocalSecondary):
+        name = shell_word(secondary.name)
+        return [f"docker start {name}", f"sleep {_START_SECONDS}", f"docker logs --tail 3 {name}"]
+    log = shell_word(str(secondary.server.log_path))
+    start = f"nohup {shell_command(secondary.start_command())} >> {log} 2>&1 < /dev/null &"
+    return [
+        *secondary.writing_commands([start]),
+        f"sleep {_START_SECONDS}",
+        f"tail -n 3 {log}",
+    ]
 
 
 def _some(names: list[str]) -> str:

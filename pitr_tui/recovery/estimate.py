@@ -90,9 +90,14 @@ def estimate(copy_bytes: int | None, replay_bytes: int | None, rates: Rates) -> 
     return Estimate(copying, replaying, at_least and replaying is not None)
 
 
+def is_contained(destination: str) -> bool:
+    """Whether a secondary is a container, by its destination; a name may stand behind that."""
+    return engine_location(destination.partition(" (")[0]) is not None
+
+
 def measured_rates(destination: str) -> Rates:
     """The middle rates of the last runs into a place of the same kind, container or directory."""
-    contained = engine_location(destination) is not None
+    contained = is_contained(destination)
     copies: list[float] = []
     replays: list[float] = []
     for directory in _last_runs():
@@ -145,7 +150,7 @@ def _rates_of(directory: Path, size: int) -> _Run | None:
         for stamped in read_journal(directory):
             match stamped.event:
                 case RunStarted(destination=destination):
-                    contained = engine_location(destination.partition(" ")[0]) is not None
+                    contained = is_contained(destination)
                 case Progress(done, _):
                     copied = done
                 case SegmentStaged(_, size, _):

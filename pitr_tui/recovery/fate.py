@@ -32,6 +32,12 @@ def promote_run(record: RunRecord, secondary: Secondary, sink: Sink = _nobody) -
                 "only a secondary that is where it should be is opened for writing",
                 f"pitr resume {record.name}",
             )
+        if not secondary.is_running():
+            raise RefusedError(
+                f"the secondary of the run {record.name} does not run",
+                "",
+                f"pitr resume {record.name} starts it",
+            )
         state = promote(secondary)
         journal.emit(Promoted(state.timeline))
         return state
@@ -64,11 +70,11 @@ def require_own(record: RunRecord, view: RunView, secondary: Secondary) -> None:
 
 @contextmanager
 def _open(record: RunRecord, sink: Sink) -> Iterator[tuple[Journal, RunView]]:
-    view = record.view()
-    if view.thrown_away:
-        raise RefusedError(f"the secondary of the run {record.name} was thrown away before")
     journal = Journal.reopen(record.directory, sink)
     try:
+        view = record.view()  # now that nobody else can write to it
+        if view.thrown_away:
+            raise RefusedError(f"the secondary of the run {record.name} was thrown away before")
         yield journal, view
     finally:
         journal.close()

@@ -37,7 +37,9 @@ from pitr_tui.wal.header import HEADER_BYTES, SegmentHeader
 
 FEED_DIRECTORY = OWN_DIRECTORY / "wal"
 SCRIPT_PATH = OWN_DIRECTORY / "restore-command"
-RESTORE_COMMAND = f"exec sh {SCRIPT_PATH} %f %p"  # the script has to know its parent
+# The script has to know its parent. Where it cannot be read a shell ends with 2, and the server
+# would take that for the end of the archive.
+RESTORE_COMMAND = f"[ -r {SCRIPT_PATH} ] || exit 255; exec sh {SCRIPT_PATH} %f %p"
 
 _ROOMS = ("ready", "asked", "answers", "drafts")
 _AHEAD = 8

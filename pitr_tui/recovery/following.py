@@ -112,6 +112,8 @@ class Following:
             with suppress(PitrError):  # it may not take connections yet, or not any more
                 state = server_state(plan.secondary.database, plan.version)
                 lsn, at = state.replayed or lsn, state.time
+        if view.replay is not None:  # a question without an answer takes nothing back
+            lsn, at = max(lsn, view.replay.lsn), at or view.replay.time
         if view.replay is None or lsn > view.replay.lsn or at != view.replay.time:
             self.emit(ReplayAt(lsn, start, self.aim(), at))
 

@@ -9,11 +9,11 @@ from itertools import islice
 from pathlib import Path
 
 from pitr_tui.errors import PitrError
+from pitr_tui.recovery.estimate import is_contained
 from pitr_tui.recovery.journal import read_journal
 from pitr_tui.recovery.report.outcome import Outcome, outcome
 from pitr_tui.recovery.runs import RunRecord, all_runs
 from pitr_tui.recovery.state import RunView
-from pitr_tui.storage.location import engine_location
 
 _MOST = 20
 
@@ -70,6 +70,6 @@ def glance(record: RunRecord) -> Glance:
         return Glance(record, begun, problem=problem)
     came_to, place = outcome(view, record.is_live()), view.started.destination
     kept = came_to.commands and view.place is not None
-    here = kept and engine_location(place) is None
+    here = kept and not is_contained(place)
     gone = bool(here) and not Path(place).exists()
     return Glance(record, begun, place, view.target, came_to, None, gone)

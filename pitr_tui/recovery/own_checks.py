@@ -14,6 +14,7 @@ from pitr_tui.errors import PitrError
 from pitr_tui.recovery.check_file import OwnCheck, checks_text, read_checks, rows_words
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.journal import state_directory
+from pitr_tui.recovery.look import some
 from pitr_tui.recovery.verify import ask
 from pitr_tui.servers.sql import Database
 
@@ -64,7 +65,8 @@ def perform(checks: Sequence[OwnCheck], secondary: Database) -> Iterator[CheckDo
             answer = ask(secondary.named(check.database), check.sql, _MOST_ROWS, _SECONDS)
         except PitrError as error:
             why = (error.why or error.what).splitlines()[0]
-            yield CheckDone(check.name, Status.FAILURE, f"it could not be asked: {why}", error.hint)
+            hint = _other_databases(check, secondary) or error.hint
+            yield CheckDone(check.name, Status.FAILURE, f"it could not be asked: {why}", hint)
             continue
         rows = tuple(answer.rows)
         found = rows_words(rows)
@@ -76,6 +78,18 @@ def perform(checks: Sequence[OwnCheck], secondary: Database) -> Iterator[CheckDo
             yield CheckDone(
                 check.name, Status.FAILURE, told, f"asked: {' '.join(check.sql.split())}"
             )
+
+
+def _other_databases(check: OwnCheck, secondary: Database) -> str:
+    """Which databases there are, where that of a check is none of them."""
+    try:
+        there = secondary.rows("SELECT datname, datistemplate FROM pg_database ORDER BY 1")
+    except PitrError:
+        return ""
+    if check.database in [name for name, _ in there]:
+        return ""
+    shown = some([name for name, is_template in there if not is_template])
+    return f"is the name of the database right? There are: {shown}"
 
 
 def _memory(system: int | None) -> Path | None:

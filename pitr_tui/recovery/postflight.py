@@ -7,11 +7,12 @@ database. Nothing here changes the secondary.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.target import RecoveryTarget, TargetAction
-from pitr_tui.recovery.as_of import agrees, as_of, clock
+from pitr_tui.recovery.as_of import agrees, as_of, clock, stop_time
 from pitr_tui.recovery.database_looks import database_checks
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.server_looks import server_checks
@@ -19,6 +20,9 @@ from pitr_tui.recovery.state import RunView
 from pitr_tui.recovery.verify import ServerState, databases, server_state
 from pitr_tui.servers.secondary import Secondary
 from pitr_tui.wording import count_text
+
+LOCKED = "locked"
+_SLACK = timedelta(seconds=1)  # transactions take their time before they write their end
 
 
 def postflight(
@@ -35,13 +39,7 @@ def postflight(
     yield CheckDone("as of", *_as_of(view, state))
     yield from last_transaction(view, state)
     if state.locked:
-        yield CheckDone(
-            "locked",
-            Status.WARNING,
-            f"{count_text(state.locked, 'relation')} cannot be read while it is paused: the "
-            "transaction just behind the target had locked them (a DROP, TRUNCATE or ALTER). "
-            "They are whole, and can be read once it is promoted",
-        )
+        yield locked_check(state.locked)
     yield from server_checks(secondary, state)
     names = databases(secondary.database)
     for name in names:
@@ -54,6 +52,17 @@ def without_todo(checks: Iterable[CheckDone], todo: Sequence[CheckDone]) -> Iter
     for check in checks:
         if check.name not in told or check.status is Status.FAILURE:
             yield check
+
+
+def locked_check(count: int) -> CheckDone:
+    """That tables, or what belongs to them, cannot be read while it is paused."""
+    return CheckDone(
+        LOCKED,
+        Status.WARNING,
+        f"{count_text(count, 'relation')} cannot be read while it is paused: the "
+        "transaction just behind the target had locked them (a DROP, TRUNCATE or ALTER). "
+        "They are whole, and can be read once it is promoted",
+    )
 
 
 def stop_check(view: RunView, target: RecoveryTarget | None) -> CheckDone:
@@ -125,7 +134,15 @@ def last_transaction(view: RunView, state: ServerState) -> Iterator[CheckDone]:
         if view.last_transaction:
             yield CheckDone(name, Status.OK, view.last_transaction)
         return
-    if cut is None or at == cut.last_kept_time:
+    stopped = stop_time(view.stop) if view.stop is not None else None
+    if cut is None and stopped is not None and at - stopped > _SLACK:
+        yield CheckDone(
+            name,
+            Status.FAILURE,
+            f"{clock(at)}, which is later than the stop at {clock(stopped)}",
+            "do not take these data for those of the target",
+        )
+    elif cut is None or at == cut.last_kept_time:
         last = f", transaction {cut.last_kept_xid}" if cut else ""
         yield CheckDone(name, Status.OK, clock(at) + last)
     elif cut.first_lost_time is not None and at == cut.first_lost_time:

@@ -11,8 +11,9 @@ from pitr_tui.errors import PitrError
 from pitr_tui.postgres.diagnosis import Diagnosis
 from pitr_tui.postgres.logkind import ObservationKind as Kind
 from pitr_tui.postgres.logline import explain
+from pitr_tui.postgres.moment import parse_moment
 from pitr_tui.postgres.remedies import IDS
-from pitr_tui.postgres.target import Latest, TargetAction
+from pitr_tui.postgres.target import AtTime, Latest, TargetAction
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.state import RunState, RunView
@@ -81,6 +82,14 @@ def failure(plan: RecoveryPlan, view: RunView, running: bool) -> PitrError | Non
             f"it was to stop {plan.target}, and it stopped {view.stop}",
             "do not use these data as the state at the target",
             failure="WRONG_STOP",
+        )
+    if view.stop is not None and view.cut is None and _lies_before_backup(plan):
+        return RecoveryFailedError(
+            "the target lies before the end of the backup",
+            f"the backup began at {plan.backup.label.start_time} and has what was committed until "
+            f"then; the server was to stop {plan.target}, and it stopped {view.stop}",
+            "use an older backup, or a later target",
+            failure="TOO_EARLY",
         )
     if view.paused and view.stop is None:
         return _paused_before(view)
@@ -180,6 +189,19 @@ def _paused_before(view: RunView) -> RecoveryFailedError:
 
 def _too_early(view: RunView) -> bool:
     return any(one.kind is Kind.TOO_EARLY for one in view.failures)
+
+
+def _lies_before_backup(plan: RecoveryPlan) -> bool:
+    """A server does not notice such a time: it stops at the first commit that it replays.
+
+    Where the WAL from before the backup was read, that has decided (see `RunView.cut`).
+    """
+    if not isinstance(plan.target, AtTime):
+        return False
+    try:
+        return plan.target.time < parse_moment(plan.backup.label.start_time)
+    except PitrError:  # in a zone that is not known here
+        return False
 
 
 def _unreached(plan: RecoveryPlan, view: RunView) -> RecoveryFailedError:

@@ -325,7 +325,7 @@ class ContainerSecondary:
     def start(self) -> None:
         """Make its container, with nothing but what it needs, and start it."""
         if self._made_container:
-            container = self._container
+            container = self._own
         else:
             container = self.recipe.create(self.engine)
             self._made_container = True
@@ -335,7 +335,7 @@ class ContainerSecondary:
     def stop(self) -> None:
         try:
             with engine_errors(f"the container {self.name} cannot be stopped"):
-                self._container.stop(timeout=_STOP_SECONDS)
+                self._own.stop(timeout=_STOP_SECONDS)
         except EngineError as error:
             if error.status != 404:  # somebody has removed it: then nothing of it runs
                 raise
@@ -346,7 +346,7 @@ class ContainerSecondary:
         looked, running = self._looked
         if time.monotonic() - looked > _LOOK_EVERY:
             try:
-                running = self._container.status == "running"
+                running = self._own.status == "running"
             except EngineError as error:
                 if error.status not in (0, 404):
                     raise
@@ -358,12 +358,12 @@ class ContainerSecondary:
         return self._made_container
 
     def follow_log(self) -> ContainerLog:
-        return ContainerLog(self.engine, self._container.id or "")
+        return ContainerLog(self.engine, self._own.id or "")
 
     def log_tail(self) -> list[str]:
         try:
             with engine_errors(f"the log of {self.name} cannot be read"):
-                text: bytes = self._container.logs(tail=12)
+                text: bytes = self._own.logs(tail=12)
         except EngineError:
             return []
         return [visible(line) for line in text.decode("utf-8", "replace").splitlines()]
@@ -451,6 +451,18 @@ class ContainerSecondary:
         with engine_errors(f"the container {self.name} cannot be looked at"):
             return self.engine.client.containers.get(self.name)
 
+    @property
+    def _own(self) -> Container:
+        """The container on this place. Raises EngineError, with 404 where its name is another's."""
+        container = self._container
+        if not self._runs_here(container):
+            raise EngineError(
+                f"the container {self.name} is not this secondary's",
+                f"it does not run on {self.place}",
+                status=404,
+            )
+        return container
+
     def _mounted(self) -> list[tuple[EngineLocation, PurePosixPath]]:
         """What of `reads` lies behind this engine, each root once, and where it is mounted."""
         found: dict[EngineLocation, PurePosixPath] = {}
@@ -478,7 +490,7 @@ class ContainerSecondary:
             return
         try:
             with engine_errors(f"the container {self.name} cannot be removed"):
-                container = self._container
+                container = self._own
                 container.stop(timeout=_STOP_SECONDS)
                 container.remove(v=True, force=True)
         except EngineError as error:

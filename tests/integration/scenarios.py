@@ -369,8 +369,7 @@ def without_script(story: Story, bench: Bench) -> RecoveryPlan:
 
 FETCHING = (
     Scenario("17: the program that fetches is gone", without_script,
-             Failed("FETCH_FAILED", "for another reason than an absent file", True, [1, 2, 3]),
-             silently=Failed("FETCH_FAILED", "opened all the same"), often="18"),
+             Failed("FETCH_FATAL", "restore_command broke down", True, [1, 2, 3]), often="18"),
     Scenario("60 P21: the archive cannot be reached, no target", unreachable(with_everything),
              Failed("FETCH_FATAL", "which cannot be delivered", True, ALL),
              often="11"),

@@ -16,7 +16,6 @@ from pitr_tui.servers.local_secondary import LocalSecondary
 from tests.integration.conftest import majors
 from tests.integration.world import World, run
 from tests.local import local
-from tests.unit.made import wait_until
 
 pytestmark = pytest.mark.integration
 
@@ -144,11 +143,18 @@ def test_what_is_to_do_after_a_promotion_is_told_with_statements_that_work(
         assert "(disabled)" in again["subscriptions"].evidence
         slot = "SELECT subslotname IS NULL, subenabled FROM pg_subscription"
         assert result.server.database.row(slot) == (True, False)
-        subprocess.run(["sh", "-euc", again["settings"].hint], check=True)
-        wait_until(lambda: not result.server.is_running(), 30)
+        own_world.server.stop()  # it has the port and the socket that are the secondary's now
+        told = subprocess.run(
+            ["sh", "-euc", again["settings"].hint], check=True, stdout=subprocess.PIPE, text=True
+        )
+        assert "ready to accept connections" in told.stdout
         configuration = (local(plan).directory / "postgresql.auto.conf").read_text()
         assert read_settings(configuration)["archive_mode"] == "on", "as the primary had it"
         assert BEGIN not in configuration
+        assert BEGIN in (local(plan).directory / "postgresql.auto.conf.pitr").read_text()
+        assert result.server.is_running()
+        where = "SELECT current_setting('data_directory'), current_setting('archive_mode')"
+        assert database.row(where) == (str(local(plan).directory), "on")
     finally:
         result.server.stop()
 

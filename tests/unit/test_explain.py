@@ -8,6 +8,7 @@ import io
 import json
 import lzma
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,7 +19,7 @@ import pytest
 import zstandard
 
 from pitr_tui.cli import main
-from tests.unit.made import SERVER_LOGS
+from tests.unit.made import LOG_MAJORS, SERVER_LOGS
 
 HEAVY = {"docker", "numpy", "psycopg2", "rich", "textual", "yaml"}
 Explained = Callable[..., dict[str, Any]]
@@ -83,14 +84,53 @@ def test_probes_and_deliveries_are_folded(explained: Explained) -> None:
 def test_people_get_the_verdict_first(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", str(log("12", "21"))]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert (
-        lines[0] == "state     ✗ SUSPECT OPEN: do not trust these data; the target was NOT reached"
-    )
+    assert lines[:2] == [
+        "state     ✗ SUSPECT OPEN, then shut down: do not trust these data; the target",
+        "          was NOT reached",
+    ]
     assert all(len(line) <= 80 for line in lines)
-    assert lines[1] == "since     the server was shut down"
     text = "\n".join(lines)
     for words in ("Why: ", "Evidence: ", "Fix: ", "a restart is not enough", "(UNREACHED)"):
         assert words in text
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("01", "✓ OPEN, then shut down: the target was reached"),
+        ("04", "✓ SHUT DOWN: the target was reached"),
+        ("55", "✓ PAUSED, then shut down: the target was reached"),
+        ("11", "● OPEN, then shut down"),
+        ("32", "● SHUT DOWN"),
+    ],
+)
+def test_a_server_that_was_shut_down_since_says_so_in_its_state(
+    capsys: pytest.CaptureFixture[str], number: str, words: str
+) -> None:
+    assert main(["explain", str(log("15", number))]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == f"state     {words}"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("01", "replayed  to 0/3002448, last transaction of 2026-11-22 14:43:42.829987+00"),
+        ("55a", "replayed  at least to 0/2000100"),
+        ("57", "replayed  at least to 0/7000028, last known transaction of"),
+        ("22", "replayed  from 0/2000028; how far, the log does not tell"),
+    ],
+)
+def test_replay_is_told_as_far_as_it_is_proved(
+    capsys: pytest.CaptureFixture[str], number: str, words: str
+) -> None:
+    main(["explain", str(log("15", number))])
+    assert words in capsys.readouterr().out.splitlines()
+
+
+def test_a_moment_is_not_broken_in_two(capsys: pytest.CaptureFixture[str]) -> None:
+    for path in sorted((SERVER_LOGS / "15").glob("*.log")):
+        main(["explain", str(path)])
+        assert not re.search(r"\d{4}-\d\d-\d\d\n +\d\d:\d\d:\d\d\S", capsys.readouterr().out)
 
 
 def test_the_anti_hint_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
@@ -102,9 +142,18 @@ def test_the_anti_hint_is_marked(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_target_before_the_backup_is_remarked(explained: Explained) -> None:
     for major in ("9.6", "13", "18"):
-        told = explained(log(major, "14"))
+        told = explained(log(major, "14"), code=1)
         assert told["reached_target"] is True
         assert "lies before the base backup" in told["notes"][0]
+
+
+def test_a_target_before_the_backup_gets_no_tick(capsys: pytest.CaptureFixture[str]) -> None:
+    for major in LOG_MAJORS:
+        assert main(["explain", str(log(major, "14"))]) == 1
+        head = " ".join(capsys.readouterr().out.split())
+        assert head.startswith("state ! OPEN, then shut down: the target lies before the backup;")
+        assert "✓" not in head
+        assert "the data are those of the backup's end" in head
 
 
 def zstd(data: bytes) -> bytes:
@@ -127,6 +176,16 @@ def test_a_cut_file_is_told_as_far_as_it_goes(tmp_path: Path, explained: Explain
     assert any("breaks off" in note for note in explained(cut)["notes"])
 
 
+def test_a_file_cut_before_its_first_line_is_told_as_cut(
+    tmp_path: Path, explained: Explained
+) -> None:
+    cut = tmp_path / "log.gz"
+    cut.write_bytes(gzip.compress(os.urandom(5000).hex().encode() + b"\n")[:500])
+    told = explained(cut, code=2)
+    assert told["what"] == f"no line of a server log could be read from {cut}"
+    assert "breaks off in the middle" in told["why"]
+
+
 def test_a_directory_is_read_in_the_order_of_time(tmp_path: Path, explained: Explained) -> None:
     lines = log("18", "03").read_text().splitlines(keepends=True)
     (tmp_path / "postgresql-Tue.log").write_text("".join(lines[:9]))
@@ -136,6 +195,27 @@ def test_a_directory_is_read_in_the_order_of_time(tmp_path: Path, explained: Exp
     told = explained(tmp_path)
     assert told["reached_target"] is True
     assert told["events"][0]["kind"] == "server start"
+
+
+def test_the_logs_of_two_servers_in_one_are_not_mixed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], explained: Explained
+) -> None:
+    """Else what the one has reached would be taken for the other's."""
+    missed, met = (log("12", number).read_text().splitlines() for number in ("12", "03"))
+    path = tmp_path / "compose.log"
+    path.write_text(
+        "".join(
+            f"db-1   | {one}\ncopy-1 | {other}\nweb-1  | GET / failed\n"
+            for one, other in zip(missed, met, strict=False)
+        )
+    )
+    assert main(["explain", str(path)]) == 2
+    said = capsys.readouterr()
+    assert not said.out
+    assert "2 servers wrote this log" in said.err
+    assert "copy-1, db-1" in said.err
+    path.write_text("".join(f"copy-1 | {one}\nweb-1  | GET / failed\n" for one in met))
+    assert explained(path)["reached_target"] is True
 
 
 def test_a_pipe_is_read(monkeypatch: pytest.MonkeyPatch, explained: Explained) -> None:
@@ -155,14 +235,32 @@ def test_utf16_from_a_windows_shell_is_read(tmp_path: Path, explained: Explained
 def test_what_is_no_log(tmp_path: Path, explained: Explained) -> None:
     path = tmp_path / "x"
     path.write_text("hello\n")
-    told = explained(path)
-    assert (told["state"], told["reached_target"], told["events"]) == ("init", None, [])
-    assert told["notes"] == ["There is no line of a PostgreSQL server in it."]
-    path.write_text("2026-11-22 14:43:48.896 CET [7] LOG:  Datenbanksystem ist bereit\n" * 5)
-    assert "lc_messages" in explained(path)["notes"][0]
+    for text in (b"", b"hello\n", b"it failed: missing\n", b"\x7fELF\0could not\0%s\n"):
+        path.write_bytes(text)
+        told = explained(path, code=2)
+        assert (told["event"], told["what"]) == ("Error", f"{path} is no PostgreSQL server log")
     (tmp_path / "empty").mkdir()
     for name in (tmp_path / "missing", tmp_path / "empty"):
         assert main(["explain", str(name)]) == 2
+
+
+def test_a_log_in_another_language_is_not_under_way(tmp_path: Path, explained: Explained) -> None:
+    path = tmp_path / "x"
+    path.write_text("2026-11-22 14:43:48.896 CET [7] LOG:  Datenbanksystem ist bereit\n" * 5)
+    told = explained(path, code=2)
+    assert (told["state"], told["reached_target"], told["events"]) == ("init", None, [])
+    assert "lc_messages" in told["notes"][0]
+
+
+def test_a_log_without_a_recovery_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "x"
+    path.write_text("2026-11-22 14:43:48.896 CET [7] ERROR:  division by zero\n")
+    assert main(["explain", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("state     ● nothing is known of a recovery yet\n")
+    assert "No line in it is about a recovery." in out
 
 
 def test_hostile_text_stays_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -369,10 +369,39 @@ def test_the_heartbeat_goes_on(
 
 def test_a_full_disk_is_told_as_that(tmp_path: Path, start: Start) -> None:
     feed = start(make_archive(tmp_path / "a", segment(2)))
-    (feed.directory / "drafts" / segment(2).name).symlink_to("/dev/full")
+    draft = feed.directory / "drafts" / f"{segment(2).name}.{feed.feeder._mark}"
+    draft.symlink_to("/dev/full")
+    feed.settle()  # nobody needs it yet
+    assert not draft.is_symlink()
+    draft.symlink_to("/dev/full")
     with pytest.raises(PitrError, match="cannot be handed to the secondary") as told:
-        feed.settle()
+        feed.ask(segment(2).name)
     assert "No space left" in told.value.why
+
+
+class Hanging(WalSource):
+    """An archive that answers when its test lets it, and not before."""
+
+    def fetch(self, name: str, place: WritePath) -> int | None:
+        (on_disk(place).parents[2] / "hangs").touch()
+        answers = on_disk(place).parents[2] / "answers"
+        wait_until(answers.exists, 30)
+        return WalSource.fetch(self, name, place)
+
+
+def test_what_hangs_is_given_up_and_lays_nothing_ready_later(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeder_module, "_LAST_SECONDS", 0.01)
+    feed = start(make_archive(tmp_path / "a", segment(2)), source=Hanging)
+    feed.until((tmp_path / "hangs").exists)
+    (future,) = (fetch.future for fetch in feed.feeder._started.values())
+    feed.feeder.stop()
+    assert not future.done()
+    (tmp_path / "answers").touch()
+    wait_until(future.done)
+    assert feed.ready == []
+    assert not any((feed.directory / "drafts").iterdir())
 
 
 def test_a_meeting_place_that_is_gone_is_told(tmp_path: Path, start: Start) -> None:

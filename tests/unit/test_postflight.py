@@ -198,6 +198,16 @@ def test_a_server_that_tells_no_transaction_is_not_judged() -> None:
     assert list(last_transaction(view_of(AtTime(AT), BEFORE_727, CUT), paused(None))) == []
 
 
+def test_a_transaction_later_than_the_stop_is_none_of_the_target() -> None:
+    view = view_of(AtXid(727), BEFORE_727)
+    late, near = LOST + timedelta(minutes=1), LOST + timedelta(milliseconds=1)
+    (check,) = last_transaction(view, paused(late))
+    assert check.status is Status.FAILURE
+    assert "14:36:02.0005 UTC, which is later than the stop at" in check.evidence
+    (check,) = last_transaction(view, paused(near))
+    assert check.status is Status.OK, "transactions side by side end in no order of their times"
+
+
 def test_what_is_to_do_is_not_told_twice() -> None:
     same, other = CheckDone("a", Status.WARNING, "1"), CheckDone("b", Status.OK, "2")
     failed, todo = CheckDone("a", Status.FAILURE, "3"), CheckDone("a", Status.NOTE, "4")

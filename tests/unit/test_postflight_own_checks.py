@@ -178,6 +178,7 @@ def test_each_check_tells_both_values(monkeypatch: pytest.MonkeyPatch) -> None:
         return Answer(("c",), list(answers[statement]), False)
 
     monkeypatch.setattr(own, "ask", ask)
+    monkeypatch.setattr(Database, "rows", lambda *_: [("postgres", False), ("template1", True)])
     checks = [
         OwnCheck("same", "five", "5"),
         OwnCheck("more", "five", ">= 4"),
@@ -192,4 +193,18 @@ def test_each_check_tells_both_values(monkeypatch: pytest.MonkeyPatch) -> None:
         (Status.FAILURE, "5, expected 6"),
         (Status.FAILURE, "2 rows (1; 2), expected 1"),
         (Status.FAILURE, 'it could not be asked: relation "x" does not exist'),
+    ]
+
+
+def test_a_database_that_is_not_there_is_the_names_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ask(database: Database, statement: str, limit: int, seconds: float) -> Answer:
+        raise PitrError("cannot connect", "FATAL: no such database", "is the server running there?")
+
+    monkeypatch.setattr(own, "ask", ask)
+    there = [("postgres", False), ("shop", False), ("template1", True)]
+    monkeypatch.setattr(Database, "rows", lambda *_: there)
+    checks = [OwnCheck("a", "x", "1", "shpo"), OwnCheck("b", "x", "1", "template1")]
+    assert [one.hint for one in perform(checks, Database({}))] == [
+        "is the name of the database right? There are: postgres, shop",
+        "is the server running there?",
     ]

@@ -18,6 +18,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.recovery.events import (
     CheckDone,
+    CheckedBefore,
     CutKnown,
     FeedFailed,
     LogArrived,
@@ -32,6 +33,7 @@ from pitr_tui.recovery.events import (
     Status,
     ThrownAway,
 )
+from pitr_tui.recovery.postflight import locked_check
 from pitr_tui.recovery.report import Ending, facts, markdown, outcome, tale_of
 from pitr_tui.recovery.report.markup import code, fence, table, text
 from pitr_tui.recovery.state import RunView
@@ -118,7 +120,42 @@ def test_rto_is_from_the_first_event_to_the_proof() -> None:
     measured = facts(tale_of(events))["rto"]
     (proof,) = (one.at for one in events if isinstance(one.event, RunFinished))
     assert measured["seconds"] == (proof - events[0].at).total_seconds()
-    assert "17 min 4 s" in paragraph(events, "RTO achieved")  # until it was promoted
+    told = paragraph(events, "The recovery itself took")
+    assert "17 min 4 s" in told  # until it was promoted
+
+
+def test_rto_is_counted_from_the_first_transaction_left_out() -> None:
+    events = recorded(DROPPED)
+    measured = facts(tale_of(events))["rto"]
+    (proof,) = (one.at for one in events if isinstance(one.event, RunFinished))
+    first_lost = datetime(2026, 11, 23, 3, 55, 8, 843_084, tzinfo=UTC)
+    assert measured["seconds_since_accident"] == (proof - first_lost).total_seconds()
+    told = paragraph(events, "The recovery itself took")
+    assert "2 h 39 min to the proof, 2 h 56 min until it was open for writing" in told
+    waiting = paragraph(events[:-1], "The recovery itself took")
+    assert waiting.endswith("2 h 39 min to the proof.")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"lost_transactions": 0, "first_lost_xid": None, "first_lost_time": None},
+        {"first_lost_time": None},
+        {"first_lost_time": datetime(2026, 11, 23, 23, tzinfo=UTC)},  # by a clock that is ahead
+    ],
+)
+def test_rto_is_not_known_where_no_accident_is(changes: dict[str, Any]) -> None:
+    events = with_cut(**changes)
+    assert "RTO: not known" in paragraph(events, "The recovery itself took")
+    assert facts(tale_of(events))["rto"]["seconds_since_accident"] is None
+
+
+def test_who_asks_again_to_promote_changes_nothing_in_the_report() -> None:
+    events = recorded(DROPPED)
+    again = followed_by(events, 40, Promoted(recorded_timeline()))
+    for name in ("What happened", "The recovery itself took"):
+        assert paragraph(again, name) == paragraph(events, name)
+    assert facts(tale_of(again))["promoted"] == facts(tale_of(events))["promoted"]
 
 
 def test_rto_has_the_time_between_attempts_in_it() -> None:
@@ -126,7 +163,7 @@ def test_rto_has_the_time_between_attempts_in_it() -> None:
     assert measured["attempts"] == 2
     assert 300 < measured["seconds"] < 305
     assert 0 < measured["seconds_at_work"] < 5
-    assert "2 attempts" in paragraph(taken_up(), "RTO achieved")
+    assert "2 attempts" in paragraph(taken_up(), "The recovery itself took")
 
 
 def test_rpo_is_what_lies_behind_the_cut() -> None:
@@ -152,6 +189,25 @@ def test_a_step_forward_is_told_with_the_cut_of_the_later_target() -> None:
     first = Stamped(events[0].at, cut_of(recorded(DROPPED)))
     measured = facts(tale_of([events[0], first, *events[1:]]))["rpo"]
     assert measured["lost_transactions"] == 36_572
+
+
+def test_a_step_forward_names_what_it_went_past() -> None:
+    events = recorded(STEPPED)
+    assert "in these data" not in paragraph(events, "What happened")
+    first = Stamped(events[0].at, cut_of(recorded(DROPPED)))
+    told = paragraph([events[0], first, *events[1:]], "What happened")
+    assert "It took 2 steps, each to a target of its own" in told
+    assert "It had stopped before transaction 64510 (2026-11-23 03:55:08.843084 UTC): " in told
+    assert "dropped shop.orders (about 20,000 rows), and a person let it go on: that is in" in told
+
+
+def test_a_step_that_failed_has_gone_past_nothing() -> None:
+    events = recorded(STEPPED)
+    place = next(n for n, one in enumerate(events) if isinstance(one.event, RunTakenUp))
+    first = Stamped(events[0].at, cut_of(recorded(DROPPED)))
+    failed = Stamped(events[place].at, RunFailed("no", "", "", "nothing"))
+    told = paragraph([events[0], first, *events[1 : place + 1], failed], "What happened")
+    assert "in these data" not in told
 
 
 def test_an_archive_not_read_to_its_end_gives_a_lower_bound() -> None:
@@ -180,7 +236,7 @@ def test_the_cut_of_another_target_is_not_this_ones() -> None:
 def test_no_recovery_is_told_as_none(name: str) -> None:
     events = CASES[name]()
     assert verdict(events).startswith(("Not recovered", "Not ended"))
-    assert paragraph(events, "RTO achieved").startswith("None")
+    assert paragraph(events, "The recovery itself took").startswith("Nothing")
     assert paragraph(events, "RPO achieved").startswith("None")
     assert paragraph(events, "What was restored").startswith("Nothing")
 
@@ -197,6 +253,28 @@ def test_a_check_that_failed_later_spoils_the_verdict() -> None:
     bad = CheckDone("all orders are there", Status.FAILURE, "51199, not 51200")
     events = followed_by(recorded(PAUSED), 60, bad)
     assert "1 check of the result failed" in verdict(events)
+
+
+def test_what_cannot_be_read_yet_is_on_the_first_line() -> None:
+    events = recorded(DROPPED)[:-1]
+    assert "1 relation (each table and each index counts) cannot be read before" in verdict(events)
+    assert "can be read." not in verdict(events)
+    assert facts(tale_of(events))["locked"] == "1 relation"
+    again = followed_by(events, 60, locked_check(4))
+    assert "as asked for. 4 relations (each table" in verdict(again)
+    assert "relation" not in verdict(recorded(DROPPED)), "promoted, all can be read"
+    assert facts(tale_of(recorded(DROPPED)))["locked"] == ""
+
+
+def test_the_first_page_counts_the_rows_of_the_evidence() -> None:
+    events = recorded(PAUSED)
+    before = [CheckedBefore("gaps", Status.OK, "none"), CheckedBefore("disk", Status.NOTE, "big")]
+    events[1:1] = [Stamped(events[0].at, one) for one in before]
+    counted = "2 checks of the plan before it, 2 checks of the run and its result"
+    assert f"{counted}, all of them well." in paragraph(events, "What was restored")
+    evidence = markdown(events).partition("## Evidence")[2].partition("## WAL")[0]
+    assert f"Attempt 1: {counted}." in evidence
+    assert evidence.count("UTC | plan |") == evidence.count("UTC | run |") == 2
 
 
 def test_a_stop_that_nobody_looked_at_is_not_proved() -> None:
