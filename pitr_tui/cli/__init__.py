@@ -299,7 +299,7 @@ def _resume(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     promote.set_defaults(command=_run("resume", "promote"))
     discard = commands.add_parser("discard", help="remove the secondary of a run with its data")
     discard.set_defaults(command=_run("resume", "discard"))
-    for parser in (promote, discard):
+    for parser in (resume, promote, discard):
         parser.add_argument("--confirm", metavar="NAME", help="the secondary's name: do not ask")
     for parser in (resume, promote, discard):
         parser.add_argument("run", metavar="RUN", help=_RUN_HELP)

@@ -19,7 +19,7 @@ from pitr_tui.postgres.target import Latest, TargetAction
 from pitr_tui.recovery.cancellation import Cancellation
 from pitr_tui.recovery.checks import Judgement, require_passed
 from pitr_tui.recovery.fate import discard_run, promote_run, require_own
-from pitr_tui.recovery.going_on import mended, reached
+from pitr_tui.recovery.going_on import mended, reached, require_recovering
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.plan_record import plan_from, secondary_from
@@ -37,7 +37,17 @@ def resume(parsed: argparse.Namespace, output: Output) -> int:
         plan = plan_from(view.plan, RunPlaces(parsed))
         if view.finished is not None and not view.thrown_away:
             require_own(record, view, plan.secondary)
+            require_recovering(plan, view)
+        opens_before = plan.action is TargetAction.PROMOTE
         plan, judgement = _changed(parsed, output, plan, view)
+        if plan.action is TargetAction.PROMOTE and not opens_before:
+            require_name(
+                parsed,
+                output,
+                plan.secondary.name,
+                f"{plan.secondary.destination} goes on {plan.target}, and opens for writing there; "
+                "replay cannot go on after that.",
+            )
         cancel = Cancellation()
         try:
             with cancelling(cancel):

@@ -11,7 +11,7 @@ from pitr_tui.recovery.events import GivenUp, Promoted, Sink, Stamped, ThrownAwa
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.runs import RunRecord
 from pitr_tui.recovery.state import RunView
-from pitr_tui.recovery.verify import ServerState
+from pitr_tui.recovery.verify import ServerState, server_state
 from pitr_tui.servers.secondary import Secondary
 
 
@@ -38,6 +38,8 @@ def promote_run(record: RunRecord, secondary: Secondary, sink: Sink = _nobody) -
                 "",
                 f"pitr resume {record.name} starts it",
             )
+        if not server_state(secondary.database, secondary.version).in_recovery:
+            raise RefusedError(f"the secondary of the run {record.name} is open already")
         state = promote(secondary)
         journal.emit(Promoted(state.timeline))
         return state

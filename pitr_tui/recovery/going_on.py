@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 
-from pitr_tui.errors import PitrError
+from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.logkind import ObservationKind as Kind
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.recovery.plan import RecoveryPlan
@@ -22,6 +22,20 @@ def mended(plan: RecoveryPlan, view: RunView) -> RecoveryPlan:
         if seen.name in plan.version.standby_minimums and seen.wanted > plan.minimum(seen.name):
             raised[seen.name] = max(raised.get(seen.name, 0), seen.wanted)
     return replace(plan, raised=raised)
+
+
+def require_recovering(plan: RecoveryPlan, view: RunView) -> None:
+    """Raises RefusedError for a secondary that has left recovery: it cannot go back to it."""
+    opened = view.opened or view.promoted is not None
+    if not opened and plan.secondary.is_running():
+        with suppress(PitrError):  # whoever does not answer has not opened
+            opened = not server_state(plan.secondary.database, plan.version).in_recovery
+    if opened:
+        raise RefusedError(
+            "the secondary of this run has opened for writing",
+            "it writes a timeline of its own now, and replay does not go on from there",
+            "to stop elsewhere, recover once more from the backup",
+        )
 
 
 def reached(plan: RecoveryPlan, view: RunView) -> Lsn:

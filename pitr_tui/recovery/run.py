@@ -31,6 +31,7 @@ from pitr_tui.recovery.events import (
 )
 from pitr_tui.recovery.feeder import FEED_DIRECTORY, WalFeeder
 from pitr_tui.recovery.following import Following, Unheard
+from pitr_tui.recovery.going_on import require_recovering
 from pitr_tui.recovery.journal import SCHEMA, Journal
 from pitr_tui.recovery.outcome import look
 from pitr_tui.recovery.place import Copy
@@ -39,7 +40,6 @@ from pitr_tui.recovery.plan_commands import PlannedFile
 from pitr_tui.recovery.plan_record import recorded
 from pitr_tui.recovery.state import RunView
 from pitr_tui.recovery.verdict import RecoveryFailedError
-from pitr_tui.recovery.verify import server_state
 from pitr_tui.servers.secondary import LogSource, Secondary
 
 _TICK = 0.02
@@ -137,21 +137,14 @@ class _Run:
         return self.guarded(self.from_the_settings_again)
 
     def require_open_end(self, running: bool) -> None:
-        """Raises RefusedError for a server that has left recovery: it cannot go back to it."""
-        opened = self.view.opened or self.view.promoted is not None
-        if running and not opened:
-            with suppress(PitrError):  # whoever does not answer has not opened
-                opened = not server_state(self.secondary.database, self.plan.version).in_recovery
-        elif not running and self.secondary.was_started():
-            self.hear_the_rest()
-            opened = opened or self.view.opened
-        if opened:
+        """Raises RefusedError for a server that has left recovery, also when it ended since."""
+        try:
+            if not running and self.secondary.was_started():
+                self.hear_the_rest()
+            require_recovering(self.plan, self.view)
+        except RefusedError:
             self.secondary.settle()
-            raise RefusedError(
-                "the secondary of this run has opened for writing",
-                "it writes a timeline of its own now, and replay does not go on from there",
-                "to stop elsewhere, recover once more from the backup",
-            )
+            raise
 
     def guarded(self, work: Callable[[], None]) -> RunView:
         try:

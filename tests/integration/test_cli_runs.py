@@ -37,6 +37,9 @@ def test_one_goes_on_opens_and_is_removed(world: World, paused: Path) -> None:
     assert "it never goes back" in lines(back)[-1]["why"]
     assert "recover once more" in lines(back)[-1]["hint"]
 
+    to_the_end = pitr("resume", "last", "--latest")
+    assert to_the_end.returncode == 3
+    assert "it was not confirmed" in to_the_end.stderr
     assert pitr("promote", "last").returncode == 3  # nobody can be asked
     wrong = pitr("promote", "last", "--confirm", "something else")
     assert wrong.returncode == 3
@@ -45,6 +48,10 @@ def test_one_goes_on_opens_and_is_removed(world: World, paused: Path) -> None:
     opened = pitr("resume", "last", "--latest")
     assert opened.returncode == 3
     assert "opened for writing" in opened.stderr
+    assert "GREEN" not in opened.stdout
+    twice = pitr("promote", "last", "--confirm", paused.name)
+    assert twice.returncode == 3
+    assert "open already" in twice.stderr
 
     assert pitr("discard", "last").returncode == 3
     assert paused.exists()
