@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import textwrap
 from collections.abc import Iterator
 from typing import Any
 
-from pitr_tui.cli.log_files import LogFiles
+from pitr_tui.cli.log_files import HINT, LogFiles
 from pitr_tui.cli.output import Output
+from pitr_tui.errors import UsageError
 from pitr_tui.postgres.diagnosis import Diagnosis
 from pitr_tui.postgres.logfold import Event, events
 from pitr_tui.postgres.logline import LogLine, Observation
@@ -21,7 +23,12 @@ from pitr_tui.postgres.target import Stop
 _WIDTH = 78
 _TEXT_LIMIT = 2000
 _BAD = (LogState.FAILED, LogState.SUSPECT_OPEN)
+_MOMENT = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d)", re.ASCII)  # stays on one line
 _FEW = 3  # lines with a time: below that nothing is said of a log that nobody understands
+_NOT_UNDERSTOOD = 2
+_BEFORE_BACKUP = (
+    "the target lies before the backup; the data are those of the backup's end, NOT of the target"
+)
 _FOREIGN = (
     "No line of this log was understood. It is not a PostgreSQL server log, or not in English: set "
     "lc_messages = 'C' in the copy, start it again, and explain that log."
@@ -36,7 +43,9 @@ def explain(parsed: argparse.Namespace, output: Output) -> int:
     else:
         story.say(output)
     log = story.log
-    missed = log.state in _BAD or (log.reached_target is False)
+    if not story.is_understood:
+        return _NOT_UNDERSTOOD
+    missed = log.state in _BAD or log.reached_target is False or log.stopped_behind_target
     return 1 if missed else 0
 
 
@@ -47,8 +56,18 @@ class _Story:
         self.log = ServerLog()
         self._files = LogFiles(name)
         self._reader = LogReader()
-        self._dated = self._understood = 0
+        self._sources: set[str] = set()
+        self._dated = self._spoken = self._understood = 0
         self.events = list(events(grouped(self._heard())))
+        if len(self._sources) > 1:
+            raise UsageError(
+                f"{len(self._sources)} servers wrote this log",
+                f"its lines name {', '.join(sorted(self._sources)[:_FEW])}, and what one of them "
+                "reached would be taken for the other's",
+                "give the lines of one: docker compose logs SERVICE | pitr explain -",
+            )
+        if not (self._understood or self._spoken or self._reader.foreign):
+            raise _no_log("the input" if name == "-" else name, self._files.cut)
 
     def _heard(self) -> Iterator[LogLine]:
         for text in self._files:
@@ -59,16 +78,26 @@ class _Story:
 
     def _take(self, line: LogLine) -> LogLine:
         self._dated += line.time is not None or line.pid is not None
-        self._understood += self.log.add(line) is not None
+        self._spoken += line.severity is not None
+        seen = self.log.add(line)
+        if seen is not None and line.severity is not None and self._reader.source:
+            self._sources.add(self._reader.source)
+        self._understood += seen is not None
         return line
+
+    @property
+    def is_understood(self) -> bool:
+        """Something in the log was, or it is too short to tell."""
+        many = self._dated >= _FEW or self._reader.foreign
+        return bool(self._understood) or not many
 
     @property
     def notes(self) -> list[str]:
         found = list(self.log.notes)
-        if not self._understood and (self._dated >= _FEW or self._reader.foreign):
+        if not self.is_understood:
             found.append(_FOREIGN)
         elif not self._understood:
-            found.append("There is no line of a PostgreSQL server in it.")
+            found.append("No line in it is about a recovery.")
         if self._files.cut:
             found.append(f"{self._files.cut}.")
         return found
@@ -97,7 +126,7 @@ class _Story:
         """All of it for people: the verdict first."""
         log = self.log
         for label, text in self._head():
-            output.say(f"{label:<10}{one_line(text)}")
+            _say_wrapped(f"{label:<10}", one_line(text), output)
         if self.events:
             output.say()
             output.say("What happened:")
@@ -109,13 +138,11 @@ class _Story:
             _say_wrapped("note: ", note, output)
         if log.failure is not None:
             output.say()
-            _say_failure(log.failure, output)
+            _say_failure(log.failure, output, restart=not log.may_be_a_mere_crash)
 
     def _head(self) -> Iterator[tuple[str, str]]:
         log = self.log
         yield "state", _badge(log)
-        if log.has_ended and log.state not in (LogState.SHUT_DOWN, LogState.FAILED):
-            yield "since", "the server was shut down"
         if log.life.version:
             yield "server", f"PostgreSQL {log.life.version}"
         if log.lives > 1:
@@ -126,27 +153,42 @@ class _Story:
             yield "target", "none: the end of the WAL"
         if log.stop is not None:
             yield "stopped", str(log.stop)
-        if log.replayed is not None:
-            clock = f", last transaction of {log.clock}" if log.clock else ""
-            yield "replayed", f"to {log.replayed}{clock}"
+        if log.replayed_text:
+            known = "" if log.has_replayed_all else " known"
+            clock = f", last{known} transaction of {log.clock}" if log.clock else ""
+            yield "replayed", f"{log.replayed_text}{clock}"
         if log.timeline is not None:
             yield "timeline", str(log.timeline)
 
 
+def _no_log(name: str, cut: str) -> UsageError:
+    if cut:
+        return UsageError(f"no line of a server log could be read from {name}", cut, HINT)
+    why = "not one line in it is of a PostgreSQL server"
+    return UsageError(f"{name} is no PostgreSQL server log", why, HINT)
+
+
 def _badge(log: ServerLog) -> str:
     """The state in one line, and whether the target was reached."""
+    if log.state is LogState.INIT:
+        return "● nothing is known of a recovery yet"
     reached = {
         True: "the target was reached",
         False: "the target was NOT reached",
-        None: "",
+        None: "not at the target yet" if log.target is not None else "",
     }[log.reached_target]
-    if log.reached_target is None and log.target is not None:
-        reached = "not at the target yet"
-    if log.state is LogState.SUSPECT_OPEN:
-        reached = f"do not trust these data{'; ' if reached else ''}{reached}"
     sign = "✗" if log.state in _BAD or log.reached_target is False else "●"
     sign = "✓" if log.reached_target and sign == "●" else sign
-    return f"{sign} {str(log.state).upper()}{': ' if reached else ''}{reached}"
+    if log.may_be_a_mere_crash:
+        sign, reached = "!", "it repaired itself as after a crash; was a restore meant?"
+    elif log.state is LogState.SUSPECT_OPEN:
+        reached = f"do not trust these data{'; ' if reached else ''}{reached}"
+    elif log.stopped_behind_target and sign == "✓":
+        sign, reached = "!", _BEFORE_BACKUP
+    down = log.has_ended and log.state not in (LogState.SHUT_DOWN, LogState.FAILED)
+    name = LogState.OPEN if log.may_be_a_mere_crash else log.state
+    state = f"{str(name).upper()}{', then shut down' if down else ''}"
+    return f"{sign} {state}{': ' if reached else ''}{reached}"
 
 
 def _say_event(event: Event, day: str, output: Output) -> str:
@@ -162,24 +204,25 @@ def _say_event(event: Event, day: str, output: Output) -> str:
     return day
 
 
-def _say_failure(failure: Diagnosis, output: Output) -> None:
+def _say_failure(failure: Diagnosis, output: Output, restart: bool) -> None:
     _say_wrapped("Why:      ", failure.cause, output)
     if failure.evidence:
         _say_wrapped("Evidence: ", one_line(failure.evidence), output)
     _say_wrapped("Fix:      ", failure.fix, output)
-    again = "no new restore is needed" if failure.restartable else "a restart is not enough"
-    output.say(f"Restart:  {again}")
+    if restart:
+        again = "no new restore is needed" if failure.restartable else "a restart is not enough"
+        output.say(f"Restart:  {again}")
     if failure.warning:
         _say_wrapped("WARNING:  ", failure.warning, output)
     output.say(f"          ({failure.id})")
 
 
 def _say_wrapped(begin: str, text: str, output: Output) -> None:
-    shown = visible(text)
+    shown = _MOMENT.sub("\\1\u00a0\\2", visible(text))
     for line in textwrap.wrap(
         shown, _WIDTH, initial_indent=begin, subsequent_indent=" " * len(begin)
     ) or [begin]:
-        output.say(line)
+        output.say(line.replace("\u00a0", " "))
 
 
 def _target(log: ServerLog) -> dict[str, Any] | None:

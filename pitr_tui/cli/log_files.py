@@ -19,7 +19,7 @@ from pitr_tui.postgres.logreader import LONGEST, LogReader
 _GZIP, _XZ, _ZSTD, _BZIP2 = b"\x1f\x8b", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"BZh"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
 _SNIFFED_LINES = 200
-_HINT = "give a server log file, a directory of them, or - to read one from a pipe"
+HINT = "give a server log file, a directory of them, or - to read one from a pipe"
 
 
 class LogFiles:
@@ -38,13 +38,13 @@ class LogFiles:
                 self.cut = f"{piece or 'the input'} breaks off in the middle: {error}"
             except OSError as error:
                 if error.errno is not None:
-                    raise UsageError(f"{piece} cannot be read", str(error), _HINT) from error
+                    raise UsageError(f"{piece} cannot be read", str(error), HINT) from error
                 self.cut = f"{piece or 'the input'} breaks off in the middle: {error}"
 
 
 def _pieces(path: Path) -> list[Path | None]:
     if not path.exists():
-        raise UsageError(f"there is no {path}", "", _HINT)
+        raise UsageError(f"there is no {path}", "", HINT)
     if not path.is_dir():
         return [path]
     found = [one for one in path.iterdir() if one.is_file() and not one.name.startswith(".")]
@@ -57,7 +57,7 @@ def _pieces(path: Path) -> list[Path | None]:
         dated = [(begin, one) for one in kinds.get(kind, []) if (begin := _begin(one))]
         if dated:
             return [one for _, one in sorted(dated)]
-    raise UsageError(f"no server log was found in {path}", "", _HINT)
+    raise UsageError(f"no server log was found in {path}", "", HINT)
 
 
 def _begin(path: Path) -> datetime | None:

@@ -25,6 +25,7 @@ _ECHOES = (
     *(Kind.STARTUP_FAILED, Kind.UNRECOGNISED_FATAL, Kind.UNRECOGNISED_PANIC),
     *(Kind.BAD_SETTING,),
 )
+_PERHAPS_WELL = ("CRASH", "NO_RECOVERY_FILE", "ENDED_AT_BACKUP", "NO_EVIDENCE")
 _SIGKILL = 9
 
 
@@ -86,7 +87,8 @@ def of_open(life: Life, archive_is_known: bool = False) -> Diagnosis | None:
     if life.damage:
         return _open(IDS[life.damage[0].seen.kind], _evidence(life, life.damage[0].seen))
     if life.is_unasked and not life.is_own_repair:
-        return _open("NO_RECOVERY_FILE", _crash_words(life))
+        name = "CRASH" if life.looks_like_a_crash else "NO_RECOVERY_FILE"
+        return _open(name, _crash_words(life))
     if life.recovers and life.aim is None and not life.standby and not life.follows_open:
         return _open("NO_EVIDENCE", "There is no line of a target, and none of a stop.")
     if archive_is_known or life.promote_requested or not life.recovers:
@@ -103,6 +105,8 @@ def notes(life: Life) -> list[str]:
             f"at {life.prior.time}): the data are those of the end of the backup, not of the "
             "target. Restore an older backup."
         )
+    if life.opened and not life.recovers and (life.is_own_repair or not life.is_unasked):
+        found.append("There is no recovery from a backup in this log.")
     if life.redo_none and life.recovers:
         found.append("There was nothing to replay: the data are those of the backup.")
     if life.paused and not life.at_target and not life.unfit:
@@ -282,9 +286,7 @@ def _open(name: str, evidence: str) -> Diagnosis:
     )
     fix = remedy.fix.removesuffix(PASSED).strip()
     fix = fix.replace("start the server again", "restore again")
-    fix = (
-        fix if name in ("NO_RECOVERY_FILE", "ENDED_AT_BACKUP", "NO_EVIDENCE") else f"{again} {fix}"
-    )
+    fix = fix if name in _PERHAPS_WELL else f"{again} {fix}"
     return Diagnosis(
         remedy.id or name,
         "suspect open",

@@ -76,7 +76,7 @@ def _events(message: Message, seen: Observation | None, life: Life) -> Iterator[
     if seen is not None and (line.severity or seen.kind in SAID_BEFORE_THE_LOG):
         detail = message.said(Severity.DETAIL)
         also = [explain(one) for one in told if one.kind is not seen.kind or one.name]
-        sentence = _sentence(seen, life) if not also or seen.name else also[0]
+        sentence = _sentence(line, seen, life) if not also or seen.name else also[0]
         if Kind.PAUSED_UNFIT in {one.kind for one in told}:
             seen, sentence = Observation(Kind.PAUSED_UNFIT), explain(Observation(Kind.PAUSED_UNFIT))
         yield _event(line, seen, message.text, sentence, detail)
@@ -88,8 +88,10 @@ def _events(message: Message, seen: Observation | None, life: Life) -> Iterator[
         yield _event(line, seen, message.text, explain(seen), "")
 
 
-def _sentence(seen: Observation, life: Life) -> str:
+def _sentence(line: LogLine, seen: Observation, life: Life) -> str:
     """What a line means at this place of the log."""
+    if life.is_hearsay(line, seen):
+        return "Not the process that replays has written this: it proves nothing."
     known = life.at_target or life.aim is not None or life.standby
     if seen.kind is not Kind.READ_ONLY_OPEN or not known:
         return explain(seen)

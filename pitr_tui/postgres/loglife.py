@@ -37,6 +37,8 @@ _STARTUP = PRIOR | {
     *(Kind.RECOVERY_MODE, Kind.STANDBY_MODE, Kind.CRASH_RECOVERY, Kind.FETCHED, Kind.REDO_START),
     *(Kind.CONSISTENT, Kind.STOPPING, Kind.REDO_DONE, Kind.RECOVERY_COMPLETE, Kind.BACKUP_BEGIN),
 }
+# What makes a recovery look well is believed of the process that must have said it only.
+_EVIDENCE = frozenset({Kind.RECOVERY_MODE, Kind.STOPPING, Kind.PAUSED, Kind.SHUTDOWN_AT_TARGET})
 # Nobody but a server that recovers says these, so the process is no question.
 _RECOVERY_ONLY = frozenset(
     {
@@ -69,9 +71,11 @@ class Finding:
 
 @dataclass(slots=True)
 class Life:
-    """The facts of one life. `follows_open`: in an earlier life these data were open, and well."""
+    """The facts of one life. `follows_open`: in an earlier life these data were open, and well;
+    `follows_recovery`: in an earlier life they were being recovered."""
 
     follows_open: bool = False
+    follows_recovery: bool = False
     started: bool = False
     prior: Observation | None = None
     version: str = ""
@@ -109,6 +113,7 @@ class Life:
     findings: list[Finding] = field(default_factory=list)
     postmaster: int | None = None
     startup: int | None = None
+    dated: bool = False
 
     def begins_with(self, seen: Observation, line: LogLine) -> bool:
         """Whether this line is the first of another life than this one."""
@@ -116,7 +121,8 @@ class Life:
             other = self.postmaster is not None and self.postmaster != line.pid
             return self.started or other or self.stopped or self.opened
         if seen.kind in PRIOR:
-            return self.prior is not None or self.aim is not None or self.redo_start is not None
+            begun = self.prior is not None or self.aim is not None or self.redo_start is not None
+            return begun or (self.startup is not None and line.pid not in (None, self.startup))
         return False
 
     def hear(self, line: LogLine, said: CommandSaid) -> None:
@@ -130,14 +136,27 @@ class Life:
 
     def take(self, line: LogLine, seen: Observation) -> None:
         """Take in what one line of the server means."""
+        if self.is_hearsay(line, seen):
+            return
         if seen.is_failure or seen.is_alarm:
             self.findings.append(Finding(seen, line.severity, line.pid, line.message))
-        if seen.kind in _POSTMASTER and line.pid is not None:
-            self.postmaster = line.pid
-        elif seen.kind in _STARTUP and line.pid is not None:
-            self.startup = line.pid
+        if seen.kind in _POSTMASTER:
+            self.postmaster = self.postmaster or line.pid
+        elif seen.kind in _STARTUP:
+            self.startup = self.startup or line.pid
+            self.dated = self.dated or line.time is not None
         if not self._take_begin(seen):
             self._take_end(seen)
+
+    def is_hearsay(self, line: LogLine, seen: Observation) -> bool:
+        """The words of the process that replays, written by another: by a client's RAISE LOG or
+        by restore_command."""
+        if seen.kind not in _EVIDENCE:
+            return False
+        if line.severity is None or (self.dated and line.time is None):
+            return True
+        own = self.postmaster if seen.kind in _POSTMASTER else self.startup
+        return self.opened if own is None else line.pid != own
 
     def _take_begin(self, seen: Observation) -> bool:
         match seen.kind:
@@ -238,6 +257,12 @@ class Life:
     def is_own_repair(self) -> bool:
         """A server that was open, and well, in this log has crashed and repaired itself."""
         return self.repaired and self.follows_open
+
+    @property
+    def looks_like_a_crash(self) -> bool:
+        """Nothing but the lack of an archive speaks for files that come from a backup."""
+        of_backup = self.backup_begin is not None or self.backup_end is not None
+        return self.is_unasked and self.repaired and not (of_backup or self.follows_recovery)
 
     @property
     def deadly(self) -> list[Finding]:

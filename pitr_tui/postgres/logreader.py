@@ -35,14 +35,14 @@ _EPOCH = re.compile(r"(?<![\d.])(1\d{9}(?:\.\d{1,6})?)(?![\d.])", re.ASCII)
 _PID = re.compile(r"\[(\d{1,10})\]|\bp(?:id)?[=:](\d{1,10})\b", re.ASCII)
 _PID_LINE = re.compile(r"\[(\d{1,10})-\d{1,10}\]", re.ASCII)
 _CONTAINER = re.compile(
-    r"(?:[\w.-]{1,80} +\| ?)?"  # docker compose
+    r"(?:(?P<name>[\w.-]{1,80}) +\| ?)?"  # docker compose
     r"(?:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9}(?:Z|[+-]\d\d:\d\d) "  # docker logs -t, CRI
     r"(?:(?:stdout|stderr) [FP] )?)?",
     re.ASCII,
 )
 _SYSLOG = re.compile(
     r"(?:<\d{1,3}>)?(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d|\d{4}-\d\d-\d\dT\S{8,30})"
-    r"(?: [\w.-]{1,100})? postgres(?:ql)?\[(?P<pid>\d{1,10})\]:? "
+    r"(?: (?P<name>[\w.-]{1,100}))? postgres(?:ql)?\[(?P<pid>\d{1,10})\]:? "
     r"(?:\[\d{1,10}-(?P<part>\d{1,6})\] ?)?(?P<rest>.*)",
     re.ASCII | re.DOTALL,
 )
@@ -82,8 +82,10 @@ class Message:
 
 @dataclass(slots=True)
 class LogReader:
-    """Turns the lines of a log into LogLines; never raises. `foreign` counts the lines of a
-    server that speaks another language than English.
+    """Turns the lines of a log into LogLines; never raises.
+
+    `foreign` counts the lines of a server that speaks another language than English. `source` is
+    the service or host that the last line names, before the server's own words.
 
     >>> reader = LogReader()
     >>> [line] = reader.feed("< 2026-11-22 14:43:48 UTC >LOG:  redo starts at 0/2000028")
@@ -95,6 +97,7 @@ class LogReader:
     """
 
     foreign: int = 0
+    source: str = ""
     _record: list[str] = field(default_factory=list)
     _quotes: int = 0
 
@@ -116,14 +119,17 @@ class LogReader:
         return [self._line(one) for one in lines]
 
     def _line(self, text: str) -> LogLine:
+        self.source = ""
         line = parse_line(text)
         if line.severity is not None:
             return line
         carried = _CONTAINER.match(text)
+        self.source = (carried["name"] if carried else None) or ""
         rest = text[carried.end() :] if carried else text
         pid = None
         if logged := _SYSLOG.match(rest):
             pid = int(logged["pid"])
+            self.source = self.source or logged["name"] or ""
             rest = logged["rest"].replace("#011", "\t")
             part = int(logged["part"] or 1)
             if part > 1 and not rest.startswith("\t") and not _severity(rest):

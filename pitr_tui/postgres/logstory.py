@@ -100,6 +100,11 @@ class ServerLog:
         return told.opened and diagnosis.of_open(told, self.archive_is_known) is not None
 
     @property
+    def may_be_a_mere_crash(self) -> bool:
+        """What is suspect is only that no archive was asked, as after any crash."""
+        return self.is_suspect and self._told.looks_like_a_crash
+
+    @property
     def reached_target(self) -> bool | None:
         """Whether the log proves that the target was reached; None without one, or not yet."""
         told = self._told
@@ -207,7 +212,10 @@ class ServerLog:
         well = gone.opened and not self.is_suspect
         if gone.recovers or gone.aims_at_stop:
             self._recovery = gone
-        self.life = Life(follows_open=well or (gone.follows_open and not gone.recovers))
+        self.life = Life(
+            follows_open=well or (gone.follows_open and not gone.recovers),
+            follows_recovery=self._recovery is not None,
+        )
         self.lives += 1
 
 

@@ -301,6 +301,15 @@ REMEDIES: dict[str, Remedy] = {
         "recovery.conf there before the first start. If the server had merely crashed, or only "
         "the backup's own state was wanted, all is well.",
     ),
+    "CRASH": Remedy(
+        "The server repaired itself from the WAL in its own directory and asked no WAL archive. "
+        "So does any server that crashed, and so does a restored copy whose recovery.signal "
+        "(recovery.conf before 12) was forgotten; this log does not tell which it is.",
+        "Was this a restore from a backup? If not, it was an ordinary crash, all is well, and "
+        "nothing is to be done. If it was, any target was ignored: restore the backup again, and "
+        "put recovery.signal or recovery.conf there before the first start.",
+        id="NO_RECOVERY_FILE",
+    ),
     "NOT_ASKED": Remedy(
         "The server began from a backup_label, but did not ask any archive for the WAL segment "
         "with its first checkpoint.",

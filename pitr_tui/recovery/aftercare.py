@@ -217,7 +217,7 @@ def _settings(secondary: Secondary) -> Iterator[CheckDone]:
                     *_stopped(secondary),
                     *secondary.writing_commands([edit]),
                     *_started(secondary),
-                    f"# if it did not come up: put {file}{_KEPT} back in its place, and start it",
+                    f"# if it did not come up: put {_CONFIGURATION}{_KEPT} back in its place",
                 ]
             ),
         )

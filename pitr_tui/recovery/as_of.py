@@ -20,7 +20,7 @@ def as_of(view: RunView, last: datetime | None = None) -> str:
     What lies on the two sides of the stop is told as the WAL was read before, where that fits
     to what the server says of its stop; else only what the server says.
     """
-    last = last or _time(view.last_transaction)
+    last = last or server_time(view.last_transaction)
     if view.stop is None:
         return _at_the_end(view, last)
     cut = view.cut if view.cut is not None and agrees(view.cut, view.stop, last) else None
@@ -42,7 +42,7 @@ def agrees(cut: CutKnown, stop: Stop, last: datetime | None = None) -> bool:
 
 def stop_time(stop: Stop) -> datetime | None:
     """The time in a `recovery stopping` line, if it has one."""
-    return _time(stop.time) if stop.time and not stop.time.startswith(_NO_TIME) else None
+    return server_time(stop.time) if stop.time and not stop.time.startswith(_NO_TIME) else None
 
 
 def clock(moment: datetime, day: datetime | None = None) -> str:
@@ -118,7 +118,7 @@ def _lies_between(cut: CutKnown, at: datetime | None) -> bool:
     return (kept is None or kept <= at) and (lost is None or at < lost)
 
 
-def _time(text: str) -> datetime | None:
+def server_time(text: str) -> datetime | None:
     """A time in a line of a server's log, which may be in a zone that is not known here."""
     try:
         return from_server(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pitr_tui.postgres.quote import without_secrets
 from pitr_tui.recovery.events import CheckDone, Status
 from pitr_tui.recovery.look import Look, some
 from pitr_tui.servers.sql import query
@@ -24,7 +25,7 @@ def archiving(look: Look) -> Iterator[CheckDone]:
     (counts,) = look.rows(query("archiver"))
     archived, last, failed = counts[0], counts[1], counts[3]
     where = settings.get("archive_library") or settings.get("archive_command")
-    where = "" if where == "(disabled)" else where
+    where = "" if where in (None, "(disabled)") else without_secrets(where)
     if settings["archive_mode"] != "off":
         yield CheckDone(
             "archives nothing",
@@ -54,7 +55,7 @@ def talks(look: Look) -> Iterator[CheckDone]:
         found.append("it streams WAL from another server")
     for name in ("primary_conninfo", "synchronous_standby_names"):
         if look.settings.get(name):
-            found.append(f"{name} is {_without_password(look.settings[name])!r}")
+            found.append(f"{name} is {without_secrets(look.settings[name])!r}")
     if found:
         told = "; ".join(found)
         yield CheckDone("talks to nobody", Status.FAILURE, told, "stop the secondary")
@@ -72,10 +73,6 @@ def talks(look: Look) -> Iterator[CheckDone]:
         )
         return
     yield CheckDone("talks to nobody", Status.OK, "no replication, and no process of a library")
-
-
-def _without_password(conninfo: str) -> str:
-    return "a connection" if "password" in conninfo else conninfo
 
 
 def listens(look: Look) -> Iterator[CheckDone]:

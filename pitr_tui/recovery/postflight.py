@@ -89,10 +89,10 @@ def stop_check(view: RunView, target: RecoveryTarget | None) -> CheckDone:
         xid = view.cut.first_lost_xid if stop.before else view.cut.last_kept_xid
         return CheckDone(
             name,
-            Status.WARNING,
+            Status.FAILURE,
             f"it stopped {stop}; the WAL that was read before has transaction {xid} there: it "
             f"was expected to stop {side} that",
-            "look whether the archive was changed meanwhile",
+            "look whether the backup or the archive was changed meanwhile, and recover anew",
         )
     return CheckDone(name, Status.OK, f"it stopped {stop}")
 
@@ -134,8 +134,11 @@ def last_transaction(view: RunView, state: ServerState) -> Iterator[CheckDone]:
         if view.last_transaction:
             yield CheckDone(name, Status.OK, view.last_transaction)
         return
-    stopped = stop_time(view.stop) if view.stop is not None else None
-    if cut is None and stopped is not None and at - stopped > _SLACK:
+    stop = view.stop
+    stopped = stop_time(stop) if stop is not None else None
+    # Behind a commit that it stopped after nothing can have ended.
+    exact = stop is not None and stop.what == "commit" and not stop.before
+    if stopped is not None and at - stopped > (timedelta() if exact else _SLACK):
         yield CheckDone(
             name,
             Status.FAILURE,

@@ -109,8 +109,9 @@ class RunView:
                     self.done.pop(Step.COPY, None)
             case LogArrived():
                 self.lines_heard += 1
-                seen = self.log.add(parse_line(event.text))
-                if seen is not None:
+                line = parse_line(event.text)
+                seen = self.log.add(line)
+                if seen is not None and not self.log.life.is_hearsay(line, seen):
                     self._follow(seen)
             case ReplayAt():
                 self._take_replay(stamped.at, event)

@@ -224,8 +224,7 @@ def _unreached(plan: RecoveryPlan, view: RunView) -> RecoveryFailedError:
         "the archive ends before the target is met",
         f"the target is {plan.target}; everything before {absent.name} was replayed without "
         f"meeting it, and that segment is not archived. {last[:1].upper()}{last[1:]}".strip(),
-        "is the target right? If it is, archive the WAL that follows (switch the WAL on the "
-        "primary after one more transaction), or choose an earlier target",
+        view.log.failure.fix if view.log.failure is not None else "choose an earlier target",
         failure="UNREACHED",
         restartable=True,
     )

@@ -186,7 +186,7 @@ def test_more_was_replayed_than_was_to_be_kept(world: World) -> None:
     journal.close()
     try:
         checks = looked(plan, run_named("last"))
-        assert checks["stopped at the target"].status is Status.WARNING
+        assert checks["stopped at the target"].status is Status.FAILURE
         assert checks["last transaction"].status is Status.FAILURE
         assert f"transaction {world.marks[3].xid}" in checks["last transaction"].evidence
         assert "before" not in checks["as of"].evidence

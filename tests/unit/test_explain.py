@@ -218,6 +218,50 @@ def test_the_logs_of_two_servers_in_one_are_not_mixed(
     assert explained(path)["reached_target"] is True
 
 
+HEALTHY = (
+    "database system was shut down at 2026-11-20 15:00:00 UTC",
+    "database system is ready to accept connections",
+)
+CRASHED = (
+    "database system was interrupted; last known up at 2026-11-22 14:40:00 UTC",
+    "database system was not properly shut down; automatic recovery in progress",
+    "redo starts at 0/2000028",
+    "redo done at 0/2000100",
+    "database system is ready to accept connections",
+)
+
+
+def written(path: Path, *messages: str) -> Path:
+    path.write_text("".join(f"2026-11-22 14:43:48.896 UTC [7] LOG:  {one}\n" for one in messages))
+    return path
+
+
+def test_a_crash_is_not_taken_for_a_lost_database(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["explain", str(written(tmp_path / "x", *CRASHED))]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert out.startswith("state ! OPEN: it repaired itself as after a crash; was a restore meant?")
+    assert "ordinary crash, all is well" in out
+    assert "do not trust" not in out
+    assert "a restart is not enough" not in out
+    # Behind a recovery that failed it is no mere crash: its label was taken away.
+    failed = log("15", "20").read_text()
+    both = tmp_path / "both"
+    both.write_text(failed + written(tmp_path / "x", *CRASHED).read_text())
+    assert main(["explain", str(both)]) == 1
+    assert "✗ SUSPECT OPEN: do not trust these data" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("messages", [HEALTHY, (*HEALTHY, *CRASHED)])
+def test_a_healthy_server_has_no_recovery_to_tell_of(
+    tmp_path: Path, explained: Explained, messages: tuple[str, ...]
+) -> None:
+    told = explained(written(tmp_path / "x", *messages))
+    assert (told["state"], told["failure"]) == ("open", None)
+    assert told["notes"] == ["There is no recovery from a backup in this log."]
+
+
 def test_a_pipe_is_read(monkeypatch: pytest.MonkeyPatch, explained: Explained) -> None:
     data = log("18", "04").read_bytes()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))

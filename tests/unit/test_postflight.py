@@ -162,7 +162,7 @@ def test_the_stop_is_held_against_the_plan_and_the_wal() -> None:
     assert stop_check(good, AtTime(LOST)).status is Status.FAILURE
     assert stop_check(view_of(AtXid(726)), None).status is Status.FAILURE
     elsewhere = view_of(AtTime(AT), BEFORE_727, replace(CUT, first_lost_xid=700))
-    assert stop_check(elsewhere, None).status is Status.WARNING
+    assert stop_check(elsewhere, None).status is Status.FAILURE
     assert stop_check(view_of(Latest(), action="promote"), None).status is Status.FAILURE
 
 
@@ -204,6 +204,11 @@ def test_a_transaction_later_than_the_stop_is_none_of_the_target() -> None:
     (check,) = last_transaction(view, paused(late))
     assert check.status is Status.FAILURE
     assert "14:36:02.0005 UTC, which is later than the stop at" in check.evidence
+    after = view_of(AtXid(726), AFTER_726)
+    (check,) = last_transaction(after, paused(KEPT + timedelta(milliseconds=30)))
+    assert check.status is Status.FAILURE
+    (check,) = last_transaction(after, paused(KEPT))
+    assert check.status is Status.OK
     (check,) = last_transaction(view, paused(near))
     assert check.status is Status.OK, "transactions side by side end in no order of their times"
 

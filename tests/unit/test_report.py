@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeAlias
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given, settings
@@ -31,6 +32,8 @@ from pitr_tui.recovery.events import (
     SegmentStaged,
     Stamped,
     Status,
+    Step,
+    StepDone,
     ThrownAway,
 )
 from pitr_tui.recovery.postflight import locked_check
@@ -41,6 +44,7 @@ from tests.unit.made_journals import (
     DROPPED,
     MISSING,
     PAUSED,
+    PLAN,
     SILENT,
     STEPPED,
     cut_off,
@@ -150,6 +154,16 @@ def test_rto_is_not_known_where_no_accident_is(changes: dict[str, Any]) -> None:
     assert facts(tale_of(events))["rto"]["seconds_since_accident"] is None
 
 
+def test_a_clock_that_was_set_back_measures_nothing() -> None:
+    events = recorded(DROPPED)
+    half = len(events) // 2
+    back = [Stamped(one.at - timedelta(hours=2), one.event) for one in events[half:]]
+    jumped = [*events[:half], *back]
+    assert paragraph(jumped, "The recovery itself took").startswith("Not known: the clock was set")
+    assert facts(tale_of(jumped))["rto"] is None
+    assert facts(tale_of(events))["clock_set_back"] is False
+
+
 def test_who_asks_again_to_promote_changes_nothing_in_the_report() -> None:
     events = recorded(DROPPED)
     again = followed_by(events, 40, Promoted(recorded_timeline()))
@@ -174,7 +188,7 @@ def test_rpo_is_what_lies_behind_the_cut() -> None:
 
 
 def test_nothing_lost_is_said_only_where_all_was_read() -> None:
-    none = {"lost_transactions": 0, "first_lost_xid": None, "first_lost_time": None}
+    none = {"lost_transactions": 0}  # the one that it stopped before was rolled back
     end = datetime(2026, 11, 23, 3, 56, tzinfo=UTC)
     assert "Nothing" in paragraph(with_cut(**none, archive_end=end), "What was lost")
     assert "Not known" in paragraph(with_cut(**none, archive_end=None), "What was lost")
@@ -210,6 +224,28 @@ def test_a_step_that_failed_has_gone_past_nothing() -> None:
     assert "in these data" not in told
 
 
+def test_a_cut_that_the_stop_does_not_fit_is_not_believed() -> None:
+    events = with_cut(first_lost_xid=64_000, last_kept_xid=63_999)
+    for name in ("What was lost", "RPO achieved"):
+        assert paragraph(events, name).startswith("Not known")
+    assert "RTO: not known" in paragraph(events, "The recovery itself took")
+    assert "63999" not in markdown(events).partition("## Failures")[0]
+    assert facts(tale_of(events))["rpo"] is None
+
+
+def test_a_later_attempt_changes_nothing_of_the_one_before() -> None:
+    events = planned(recorded(PAUSED))
+    place = next(n for n, one in enumerate(events) if one.event == StepDone(Step.START, ANY))
+    first = events[0].event
+    assert isinstance(first, RunStarted)
+    again = RunTakenUp(Step.REPLAY, first.target, first.action, first.files_and_commands, PLAN)
+    both = [*followed_by(events[: place + 1], 0, again), *events[place + 1 :]]
+    before, after = facts(tale_of(events[: place + 1])), facts(tale_of(both))
+    assert before["attempts"][0] == after["attempts"][0]
+    assert after["attempts"][0]["stop"] is None
+    assert after["attempts"][1]["stop"] is not None
+
+
 def test_an_archive_not_read_to_its_end_gives_a_lower_bound() -> None:
     events = with_cut(archive_end=None)
     assert "at least 47,661 transactions" in paragraph(events, "RPO achieved")
@@ -224,7 +260,9 @@ def test_without_a_cut_the_loss_is_not_known() -> None:
 def test_the_cut_of_another_target_is_not_this_ones() -> None:
     events = taken_up()
     place = next(n for n, one in enumerate(events) if isinstance(one.event, RunTakenUp))
-    events.insert(1, Stamped(events[0].at, cut_of(recorded(DROPPED))))
+    lost = datetime(2026, 11, 22, 18, 22, 10, 598_845, tzinfo=UTC)
+    cut = replace(cut_of(recorded(DROPPED)), first_lost_xid=759, first_lost_time=lost)
+    events.insert(1, Stamped(events[0].at, cut))
     assert "Not known" not in paragraph(events, "What was lost")
     again = events[place + 1]
     assert isinstance(again.event, RunTakenUp)
@@ -258,6 +296,7 @@ def test_a_check_that_failed_later_spoils_the_verdict() -> None:
 def test_what_cannot_be_read_yet_is_on_the_first_line() -> None:
     events = recorded(DROPPED)[:-1]
     assert "1 relation (each table and each index counts) cannot be read before" in verdict(events)
+    assert "(behind the target: dropped shop.orders (about 20,000 rows))" in verdict(events)
     assert "can be read." not in verdict(events)
     assert facts(tale_of(events))["locked"] == "1 relation"
     again = followed_by(events, 60, locked_check(4))

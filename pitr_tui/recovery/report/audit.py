@@ -13,6 +13,7 @@ from pitr_tui.recovery.report.measures import lost
 from pitr_tui.recovery.report.tale import Attempt, Tale
 from pitr_tui.recovery.report.words import (
     UNKNOWN,
+    checks_count,
     commit_time,
     lost_count,
     moment,
@@ -115,7 +116,10 @@ def _timeline(tale: Tale) -> Iterator[str]:
 def _cut(tale: Tale) -> Iterator[str]:
     found = lost(tale)
     if found is None:
-        yield "The WAL around the target was not read before the run; this record has none of it."
+        yield (
+            "The WAL around the target was not read before the run, or the server stopped "
+            "elsewhere than that WAL tells; this record has none of it."
+        )
         return
     cut = found.cut
     rows = [
@@ -185,16 +189,20 @@ def _evidence(tale: Tale) -> Iterator[str]:
             *attempt.checked_before,
             *attempt.checks,
         ]
+        if checks:
+            yield f"Attempt {attempt.number}: {checks_count(attempt)}."
+            yield ""
         for at, check in checks:
+            of = "plan" if isinstance(check, CheckedBefore) else "run"
             doubtful = check.status in (Status.WARNING, Status.FAILURE)
             hint = f" (try: {text(check.hint)})" if check.hint and doubtful else ""
             evidence = text(" ".join(check.evidence.split())) + hint
-            cells = (str(attempt.number), moment(at), text(check.name), check.status, evidence)
+            cells = (str(attempt.number), moment(at), of, text(check.name), check.status, evidence)
             rows.append(cells)
     if not rows:
         yield "No check is recorded: the run did not come to look at its result."
         return
-    yield from table(("attempt", "when", "check", "result", "what was seen"), rows)
+    yield from table(("attempt", "when", "of the", "check", "result", "what was seen"), rows)
 
 
 def _left(tale: Tale) -> Iterator[str]:
@@ -224,12 +232,17 @@ def _method(tale: Tale) -> Iterator[str]:
         "transaction's: those are by the primary's clock. All are in UTC."
     )
     yield (
-        "- RTO: from the first event of this journal to the event that says that the result was "
-        "looked at and is as asked for. The time between the accident and the begin of the run "
-        "is not in it."
+        "- The recovery itself: from the first event of this journal to the event that says that "
+        "the result was looked at and is as asked for. The checks of the plan before that are "
+        "not in it."
+    )
+    yield (
+        "- RTO: from the commit of the first transaction behind the target, which is taken for "
+        "the accident, to the same event; at that nobody could write yet. Two clocks are "
+        "compared, the primary's and that of the machine that ran pitr."
     )
     last = tale.last
-    if last.finished is not None and last.stopped is not None:
+    if last.finished is not None and last.stopped is not None and not tale.set_back:
         told = (last.stopped - tale.begun).total_seconds()
         proved = (last.finished[0] - tale.begun).total_seconds()
         yield f"- PostgreSQL told of the stop after {_exact(told)}; proved after {_exact(proved)}."

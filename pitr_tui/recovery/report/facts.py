@@ -9,6 +9,7 @@ from typing import Any
 from pitr_tui.recovery.events import Stamped, to_json
 from pitr_tui.recovery.report.measures import lost, took
 from pitr_tui.recovery.report.tale import Attempt, Tale
+from pitr_tui.recovery.report.words import locked
 
 
 def facts(tale: Tale) -> dict[str, Any]:
@@ -29,6 +30,7 @@ def facts(tale: Tale) -> dict[str, Any]:
         "target": tale.last.asked.target,
         "action": tale.last.asked.action,
         "rto": _rto(tale),
+        "clock_set_back": tale.set_back,
         "rpo": _rpo(tale),
         "attempts": [_attempt(one) for one in tale.attempts],
         "wal": [
@@ -44,6 +46,7 @@ def facts(tale: Tale) -> dict[str, Any]:
         ],
         "other_files": list(tale.other_files),
         "absent": list(tale.absent),
+        "locked": locked(tale),
         "promoted": tale.promoted
         and {"at": _time(tale.promoted[0]), "timeline": tale.promoted[1].timeline},
         "thrown_away": _time(tale.thrown_away),
@@ -86,7 +89,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
 
 def _rto(tale: Tale) -> dict[str, Any] | None:
     measured = took(tale)
-    if measured is None:
+    if measured is None or tale.set_back:
         return None
     return {
         "seconds": measured.seconds,
@@ -95,6 +98,8 @@ def _rto(tale: Tale) -> dict[str, Any] | None:
         "to": _time(measured.proved),
         "seconds_at_work": measured.at_work,
         "attempts": measured.attempts,
+        "accident": _time(measured.accident),
+        "seconds_since_accident": measured.since_accident,
     }
 
 

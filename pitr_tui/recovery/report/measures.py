@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from pitr_tui.recovery.as_of import agrees, server_time, stop_time
 from pitr_tui.recovery.events import CutKnown
 from pitr_tui.recovery.report.tale import Attempt, Tale
 
@@ -14,7 +15,8 @@ class Took:
     """The way to the target, of the attempt that is the last one.
 
     `told` is when the secondary's log told of the stop, `proved` when the run was finished,
-    which is what counts; `at_work` leaves out the time between the attempts.
+    which is what counts; `at_work` leaves out the time between the attempts. `accident` is when
+    the first transaction was committed that was left out, by the primary's clock.
     """
 
     begun: datetime
@@ -22,10 +24,18 @@ class Took:
     proved: datetime
     at_work: float
     attempts: int
+    accident: datetime | None = None
 
     @property
     def seconds(self) -> float:
         return (self.proved - self.begun).total_seconds()
+
+    @property
+    def since_accident(self) -> float | None:
+        """None also where the two clocks contradict each other."""
+        if self.accident is None or self.accident > self.begun:
+            return None
+        return (self.proved - self.accident).total_seconds()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +57,34 @@ class Lost:
         return self.read and not self.cut.lost_transactions
 
 
+def believed_cut(attempt: Attempt) -> CutKnown | None:
+    """What was read around the stop, unless the server has stopped somewhere else.
+
+    Then it is of other WAL, or of another backup, than what was replayed.
+    """
+    cut, stop = attempt.cut, attempt.view.stop
+    if cut is None or stop is None:
+        return cut
+    said = attempt.finished[1].last_transaction if attempt.finished else ""
+    last = server_time(said or attempt.view.last_transaction)
+    unproved = stop.what != "commit" and stop_time(stop) is None and last is None
+    return cut if unproved or agrees(cut, stop, last) else None
+
+
 def took(tale: Tale) -> Took | None:
     """None when the run did not come to its target in the end."""
     if tale.last.finished is None:
         return None
     proved = tale.last.finished[0]
     at_work = sum((_end_of(one) - one.begun).total_seconds() for one in tale.attempts)
-    return Took(tale.begun, tale.last.stopped, proved, at_work, len(tale.attempts))
+    cut = believed_cut(tale.last)
+    accident = cut.first_lost_time if cut is not None and cut.lost_transactions else None
+    return Took(tale.begun, tale.last.stopped, proved, at_work, len(tale.attempts), accident)
 
 
 def lost(tale: Tale) -> Lost | None:
-    """None when the WAL behind the target was not read before the run."""
-    cut = tale.last.cut
+    """None when the WAL behind the target was not read before the run, or was other WAL."""
+    cut = believed_cut(tale.last)
     if cut is None:
         return None
     if cut.archive_end is not None and not cut.lost_transactions:

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 from pitr_tui.recovery.events import Status
 from pitr_tui.recovery.report.markup import code, text
-from pitr_tui.recovery.report.measures import lost, took
+from pitr_tui.recovery.report.measures import believed_cut, lost, took
 from pitr_tui.recovery.report.outcome import Ending
 from pitr_tui.recovery.report.tale import Tale
 from pitr_tui.recovery.report.words import (
     UNKNOWN,
+    attempts_count,
+    checks_count,
     last_transaction,
+    locked,
     lost_count,
     moment,
     transaction,
@@ -37,7 +40,7 @@ def summary(tale: Tale) -> Iterator[str]:
         ("What was restored", _restored(tale)),
         ("To which transaction", _to_which(tale)),
         ("What was lost", _lost(tale)),
-        ("RTO achieved", _rto(tale)),
+        ("The recovery itself took", _rto(tale)),
         ("RPO achieved", _rpo(tale)),
         ("Who decides what next", _next(tale)),
     ):
@@ -50,6 +53,14 @@ def _verdict(tale: Tale) -> str:
     match tale.outcome.ending:
         case Ending.REACHED if last.finished and last.finished[1].state == RunState.SHUT_DOWN:
             return "Recovered: the data are as asked for. The secondary is shut down."
+        case Ending.REACHED if not_yet := locked(tale):
+            cut = believed_cut(last)
+            deed = f" (behind the target: {text(cut.first_lost_deed)})" if cut is not None else ""
+            return (
+                f"Recovered: the data are as asked for. {text(not_yet)} (each table and each index "
+                f"counts) cannot be read before it is promoted{deed}, the rest can. Nobody can "
+                "write yet."
+            )
         case Ending.REACHED:
             return "Recovered: the data are as asked for, and can be read. Nobody can write yet."
         case Ending.PROMOTED:
@@ -75,7 +86,7 @@ def _but(tale: Tale) -> str:
 
 
 def _happened(tale: Tale) -> str:
-    cut, last = tale.last.cut, tale.last
+    cut, last = believed_cut(tale.last), tale.last
     told = []
     if cut is not None and cut.lost_transactions:
         deed = transaction(cut.first_lost_xid, cut.first_lost_time, cut.first_lost_deed)
@@ -85,7 +96,8 @@ def _happened(tale: Tale) -> str:
         f"then {text(last.asked.action)}."
     )
     if len(tale.attempts) > 1:
-        told.append(f"It took {len(tale.attempts)} attempts; this is about the last one.")
+        told.append(f"It took {attempts_count(tale)}; this is about the last one.")
+    told += _went_past(tale)
     if last.failed is not None:
         at, failed = last.failed
         why = " ".join(failed.why.split())
@@ -102,6 +114,21 @@ def _happened(tale: Tale) -> str:
     return " ".join(told)
 
 
+def _went_past(tale: Tale) -> Iterator[str]:
+    """What a target that was reached before had left out, and a later one has not."""
+    if tale.last.finished is None:
+        return
+    after = believed_cut(tale.last)
+    left_out = after.first_lost_xid if after is not None else None
+    for attempt in tale.attempts[:-1]:
+        cut, moved = believed_cut(attempt), attempt.asked.target != tale.last.asked.target
+        if attempt.finished is None or cut is None or not cut.lost_transactions or not moved:
+            continue
+        if cut.first_lost_xid != left_out:
+            deed = transaction(cut.first_lost_xid, cut.first_lost_time, cut.first_lost_deed)
+            yield f"It had stopped before {deed}, and a person let it go on: that is in these data."
+
+
 def _restored(tale: Tale) -> str:
     started = tale.started
     made = (
@@ -112,9 +139,10 @@ def _restored(tale: Tale) -> str:
         return f"Nothing that can be used. It was to be {made}."
     checks = [check for _, check in tale.last.checks]
     doubts = [check for check in checks if check.status in (Status.WARNING, Status.FAILURE)]
-    proof = f"{count_text(len(checks), 'check')}, "
-    proof += f"{len(doubts)} not well (see Evidence)" if doubts else "all of them well"
-    return f"{_sentence(made, outside=False)} {proof[:1].upper()}{proof[1:]}."
+    well = f"{len(doubts)} of them not well (see Evidence)" if doubts else "all of them well"
+    which = "In the last attempt: " if len(tale.attempts) > 1 else ""
+    proof = f"{which}{checks_count(tale.last)}"
+    return f"{_sentence(made, outside=False)} {proof}, {well}."
 
 
 def _to_which(tale: Tale) -> str:
@@ -137,8 +165,8 @@ def _lost(tale: Tale) -> str:
     found = lost(tale)
     if found is None:
         return (
-            "Not known: the WAL behind the target was not read before the run, so this record "
-            "cannot tell what it has."
+            "Not known: the WAL behind the target was not read before the run, or it was not what "
+            "was replayed, so this record cannot tell what it has."
         )
     if found.nothing:
         return "Nothing that is archived lies behind the target."
@@ -155,17 +183,29 @@ def _lost(tale: Tale) -> str:
 def _rto(tale: Tale) -> str:
     measured = took(tale)
     if measured is None:
-        return "None: the target was not reached."
+        return "Nothing to count: the target was not reached."
+    if tale.set_back:
+        return "Not known: the clock was set back meanwhile. The steps below were timed by another."
     told = f"{duration_text(measured.seconds)}, from the begin of the run to the proof."
     if measured.attempts > 1:
         told += (
-            f" That is {measured.attempts} attempts, "
+            f" That is {attempts_count(tale)}, "
             f"{duration_text(measured.at_work)} at work and the rest between them."
         )
     if tale.promoted is not None:
         until = (tale.promoted[0] - tale.begun).total_seconds()
         told += f" Open for writing after {duration_text(until)}."
-    return told
+    accident = measured.accident
+    if accident is None or measured.since_accident is None:
+        return f"{told} RTO: not known, because this record does not tell when the accident was."
+    told += (
+        f" RTO, from the first transaction left out ({moment(accident)}), which is taken for the "
+        f"accident: {duration_text(measured.since_accident)} to the proof"
+    )
+    if tale.promoted is not None:
+        until = (tale.promoted[0] - accident).total_seconds()
+        return f"{told}, {duration_text(until)} until it was open for writing."
+    return f"{told}."
 
 
 def _rpo(tale: Tale) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.postgres.walname import is_segment
@@ -34,6 +34,8 @@ from pitr_tui.recovery.events import (
 )
 from pitr_tui.recovery.report.outcome import Outcome, outcome
 from pitr_tui.recovery.state import RunView
+
+_SLACK = timedelta(seconds=1)
 
 
 @dataclass(slots=True)
@@ -87,7 +89,8 @@ class Delivered:
 class Tale:
     """A whole run; `timelines` and `absent` (names proved to be missing) are of all attempts.
 
-    `damage` is why the journal cannot be read to its end.
+    `damage` is why the journal cannot be read to its end. `set_back` tells that the clock was
+    set back meanwhile, so that no duration can be told.
     """
 
     started: RunStarted
@@ -101,6 +104,7 @@ class Tale:
     promoted: tuple[datetime, Promoted] | None = None
     thrown_away: datetime | None = None
     damage: PitrError | None = None
+    set_back: bool = False
 
     @property
     def last(self) -> Attempt:
@@ -143,10 +147,11 @@ def _first(stamped: Stamped) -> Tale:
 def _add(tale: Tale, stamped: Stamped) -> None:
     event = stamped.event
     if isinstance(event, RunStarted | RunTakenUp):
-        # What was before stays with the attempt before.
-        view = copy.copy(tale.last.view) if tale.attempts else RunView()
+        # What was before stays with the attempt before, and what comes does not reach it.
+        view = copy.deepcopy(tale.last.view) if tale.attempts else RunView()
         tale.attempts.append(_begun(tale, stamped.at, event, view))
     tale.events += 1
+    tale.set_back = tale.set_back or tale.ended - stamped.at > _SLACK
     tale.ended = stamped.at
     _take(tale, tale.last, stamped)
 
@@ -192,7 +197,7 @@ def _take(tale: Tale, attempt: Attempt, stamped: Stamped) -> None:
             attempt.failed = stamped.at, failed
         case RunFinished() as finished:
             attempt.finished = stamped.at, finished
-        case Promoted() as promoted:
+        case Promoted() as promoted if tale.promoted is None:  # asked again, it is open already
             tale.promoted = stamped.at, promoted
         case ThrownAway():
             tale.thrown_away = stamped.at

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pitr_tui.recovery.events import CutKnown
+from pitr_tui.recovery.events import CutKnown, Status
+from pitr_tui.recovery.postflight import LOCKED
 from pitr_tui.recovery.report.markup import text
-from pitr_tui.recovery.report.tale import Attempt
+from pitr_tui.recovery.report.measures import believed_cut
+from pitr_tui.recovery.report.tale import Attempt, Tale
 from pitr_tui.wording import count_text
 
 UNKNOWN = "not known"
@@ -48,11 +50,45 @@ def where_stopped(attempt: Attempt) -> str:
 
 def last_transaction(attempt: Attempt) -> str:
     """What the recovered data end with: by the WAL, or else by what PostgreSQL said."""
-    cut, finished = attempt.cut, attempt.finished
+    cut, finished = believed_cut(attempt), attempt.finished
     if cut is not None and (cut.last_kept_xid is not None or cut.last_kept_time is not None):
         return transaction(cut.last_kept_xid, cut.last_kept_time)
     said = finished[1].last_transaction if finished else attempt.view.last_transaction
     return f"of {text(said)}" if said else UNKNOWN
+
+
+def attempts_count(tale: Tale) -> str:
+    """How many attempts a run took, and whether those before the last had come to a target.
+
+    Those that had are steps on purpose, not failures.
+    """
+    before = tale.attempts[:-1]
+    reached = sum(one.finished is not None for one in before)
+    if before and reached == len(before):
+        return f"{len(tale.attempts)} steps, each to a target of its own"
+    told = count_text(len(tale.attempts), "attempt")
+    return f"{told} ({reached} of them to targets before)" if reached else told
+
+
+def checks_count(attempt: Attempt) -> str:
+    """How many checks were made of the plan, and then of what came of it.
+
+    Both are in the evidence, a row each.
+    """
+    made = count_text(len(attempt.checks), "check") + " of the run and its result"
+    if not attempt.checked_before:
+        return made
+    return f"{count_text(len(attempt.checked_before), 'check')} of the plan before it, {made}"
+
+
+def locked(tale: Tale) -> str:
+    """What cannot be read while the secondary waits at its target, by the last look at it."""
+    if tale.last.finished is None or tale.promoted is not None:
+        return ""
+    told = [check for _, check in tale.last.checks if check.name == LOCKED]
+    if not told or told[-1].status is not Status.WARNING:
+        return ""
+    return told[-1].evidence.partition(" cannot be read")[0]
 
 
 def lost_count(cut: CutKnown) -> str:
