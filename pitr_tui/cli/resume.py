@@ -19,7 +19,12 @@ from pitr_tui.postgres.target import Latest, TargetAction
 from pitr_tui.recovery.cancellation import Cancellation
 from pitr_tui.recovery.checks import Judgement, require_passed
 from pitr_tui.recovery.fate import discard_run, promote_run, require_own
-from pitr_tui.recovery.going_on import mended, reached, require_recovering
+from pitr_tui.recovery.going_on import (
+    mended,
+    reached,
+    require_recovering,
+    require_same_branch,
+)
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.recovery.plan_record import plan_from, secondary_from
@@ -73,6 +78,7 @@ def _changed(
         changed = replace(changed, timeline=TimelineId.parse(parsed.timeline))
     if changed == plan and view.failed is None:
         return plan, None  # it only goes on
+    require_same_branch(plan, changed, reached(plan, view))
     changed, judgement = examine(
         changed, output, quick=parsed.quick, xid=parsed.target_xid, reached=reached(plan, view)
     )

@@ -125,9 +125,14 @@ class CutKnown:
 
 @dataclass(frozen=True, slots=True)
 class PlaceTaken:
-    """The destination is about to be used; `was_there` when it is an empty place of somebody's."""
+    """The destination is about to be used; `was_there` when it is an empty place of somebody's.
+
+    `boot` names the time between two starts of this machine: behind the next one, what was
+    written before may not be on the disk.
+    """
 
     was_there: bool
+    boot: str = ""
 
 
 @dataclass(frozen=True, slots=True)

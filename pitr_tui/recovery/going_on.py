@@ -38,6 +38,17 @@ def require_recovering(plan: RecoveryPlan, view: RunView) -> None:
         )
 
 
+def require_same_branch(before: RecoveryPlan, after: RecoveryPlan, lsn: Lsn) -> None:
+    """Raises RefusedError for a branch that left the way before where replay is, or PitrError."""
+    replayed, wanted = before.history.owner(lsn), after.history.owner(lsn)
+    if replayed != wanted:
+        raise RefusedError(
+            f"timeline {after.history.timeline} left before {lsn}, where replay is",
+            f"what was replayed there is of timeline {replayed}, and it would need {wanted}",
+            "recover once more from the backup, into a new place; this one stays as it is",
+        )
+
+
 def reached(plan: RecoveryPlan, view: RunView) -> Lsn:
     """How far replay came: as the server says if it answers, else as the journal has it."""
     if plan.secondary.is_running():

@@ -10,7 +10,7 @@ from pitr_tui.errors import PitrError
 from pitr_tui.postgres.target import TargetAction
 from pitr_tui.recovery.events import CheckDone, Event, RunFinished, Status
 from pitr_tui.recovery.plan import RecoveryPlan
-from pitr_tui.recovery.postflight import postflight, stop_check
+from pitr_tui.recovery.postflight import STOPS, postflight, stop_check
 from pitr_tui.recovery.state import RunView
 from pitr_tui.recovery.verdict import RecoveryFailedError, require_asked_for
 from pitr_tui.recovery.verify import ServerState, server_state
@@ -36,6 +36,13 @@ def look(plan: RecoveryPlan, view: RunView, emit: Callable[[Event], None]) -> Ru
             require_asked_for(plan, state)
             for check in postflight(secondary, view, plan.target):
                 emit(check)
+                if check.name in STOPS and check.status is Status.FAILURE:
+                    raise RecoveryFailedError(
+                        "the secondary stopped where it should not have",
+                        check.evidence,
+                        check.hint,
+                        restartable=True,
+                    )
         except RecoveryFailedError:
             raise
         except PitrError as error:

@@ -21,7 +21,7 @@ from pitr_tui.postgres.target import (
 )
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.archive import WalArchive
-from pitr_tui.repositories.backups import open_backup
+from pitr_tui.repositories.backups import Backup, open_backup
 from pitr_tui.servers.installation import Installation
 from pitr_tui.servers.local_secondary import LocalSecondary
 from pitr_tui.servers.osuser import server_user
@@ -47,6 +47,7 @@ def recorded(plan: RecoveryPlan) -> dict[str, Any]:
     """Everything that `plan_from` needs, as JSON values."""
     return {
         "backup": str(plan.backup.path),
+        "label": _mark_of(plan.backup),
         "archive": str(plan.archive.directory.absolute()),
         "secondary": _recorded_secondary(plan.secondary),
         "target": _recorded_target(plan.target),
@@ -68,6 +69,12 @@ def plan_from(data: Mapping[str, Any], places: Places) -> RecoveryPlan:
         image = str(data["secondary"].get("image", ""))
         archive = WalArchive(places.path(data["archive"], image))
         backup = open_backup(places.path(data["backup"], image), archive)
+        if data["label"] != _mark_of(backup):
+            raise RefusedError(
+                f"{backup.path} is not the backup that this run began with",
+                f"now it is one that began at {backup.label.start_lsn}, {backup.label.start_time}",
+                "put the first one back where it was, or recover once more",
+            )
         return RecoveryPlan(
             backup=backup,
             archive=archive,
@@ -97,6 +104,12 @@ def secondary_from(data: Mapping[str, Any], places: Places) -> Secondary:
             f"{error!r}",
             "it was made by an older pitr, or changed",
         ) from error
+
+
+def _mark_of(backup: Backup) -> list[str]:
+    """What tells one backup from another one at the same path."""
+    label = backup.label
+    return [str(label.start_lsn), str(label.start_time), str(backup.system_identifier)]
 
 
 def _recorded_secondary(secondary: Secondary) -> dict[str, Any]:

@@ -24,6 +24,9 @@ from pitr_tui.wording import count_text
 LOCKED = "locked"
 _SLACK = timedelta(seconds=1)  # transactions take their time before they write their end
 
+# The checks that say whether replay stopped where it was to.
+STOPS = ("stopped at the target", "end of the WAL")
+
 
 def postflight(
     secondary: Secondary, view: RunView, target: RecoveryTarget | None = None
@@ -67,13 +70,13 @@ def locked_check(count: int) -> CheckDone:
 
 def stop_check(view: RunView, target: RecoveryTarget | None) -> CheckDone:
     """Whether the server said that it stops, and where it was to stop."""
-    name = "stopped at the target"
+    name, at_end = STOPS
     stop = view.stop
     if stop is None:
         if not view.aims_at_stop:
             reached = f"replayed to {view.redo_done}" if view.redo_done else "it has no end yet"
             status = Status.OK if view.redo_done else Status.FAILURE
-            return CheckDone("end of the WAL", status, reached)
+            return CheckDone(at_end, status, reached)
         return CheckDone(
             name,
             Status.FAILURE,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pitr_tui
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
@@ -81,6 +82,13 @@ def take_up(
     return run.go_on()
 
 
+def _boot() -> str:
+    """A name for the time since this machine was started; empty where it has none."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return ""
+
+
 @dataclass(slots=True)
 class _Run:
     plan: RecoveryPlan
@@ -124,7 +132,7 @@ class _Run:
         if view.place is not None and (view.failed is None or view.failed.kept):
             whole = self.secondary.take_over(self.journal.run, view.place.was_there)
             self.touched = whole
-        if not (whole and Step.COPY in view.done):
+        if not (whole and Step.COPY in view.done) or self.may_be_lost():
             return self.guarded(self.from_the_place_again)
         running = self.secondary.is_running()
         same = view.plan == recorded(self.plan)
@@ -135,6 +143,12 @@ class _Run:
             self.tell_taken_up(Step.REPLAY)
             return self.guarded(self.from_the_replay)
         return self.guarded(self.from_the_settings_again)
+
+    def may_be_lost(self) -> bool:
+        """Whether the machine was started anew before a server had synced the copy to its disk."""
+        place = self.view.place
+        synced = self.view.log.life.redo_start is not None or self.view.finished is not None
+        return place is not None and bool(place.boot) and place.boot != _boot() and not synced
 
     def require_open_end(self, running: bool) -> None:
         """Raises RefusedError for a server that has left recovery, also when it ended since."""
@@ -161,7 +175,7 @@ class _Run:
         plan, secondary = self.plan, self.secondary
         with self.step(Step.PLACE):
             secondary.require_apart(plan.backup.path, plan.archive.directory)
-            self.emit(PlaceTaken(secondary.state_of_place() == "empty"))
+            self.emit(PlaceTaken(secondary.state_of_place() == "empty", _boot()))
             self.touched = True
             secondary.make(self.journal.run)
         with self.step(Step.COPY):

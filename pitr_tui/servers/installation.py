@@ -34,6 +34,7 @@ class Installation:
     @classmethod
     def at(cls, bindir: Path) -> Installation:
         """Look at a bin directory. Raises PitrError when no `postgres` runs there."""
+        bindir = bindir.absolute()
         program = bindir / "postgres"
         try:
             output = subprocess.run(

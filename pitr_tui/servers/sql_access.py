@@ -7,6 +7,7 @@ out. So nothing of ours runs beside it: a helper shares its network, and carries
 
 from __future__ import annotations
 
+import atexit
 import threading
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,12 +56,14 @@ class SqlAccess:
                 self._leave()
             if self._way is None:
                 self._way = self._enter(started)
+                atexit.register(self.close)  # its socket's directory is ours to remove
             return self._way.relay.parameters
 
     def close(self) -> None:
         """End the connections. The server goes on."""
         with self._lock:
             self._leave()
+        atexit.unregister(self.close)
 
     def _require_running(self) -> dict[str, Any]:
         with engine_errors(f"the container {self.container} cannot be looked at"):

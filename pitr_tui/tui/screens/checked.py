@@ -13,7 +13,7 @@ from pitr_tui.postgres.lsn import Lsn, TimelineId
 from pitr_tui.postgres.target import Latest, TargetAction
 from pitr_tui.recovery.checks import Evidence, Judgement, Light, fitted, judge
 from pitr_tui.recovery.events import CheckDone, Status
-from pitr_tui.recovery.going_on import mended, reached
+from pitr_tui.recovery.going_on import mended, reached, require_same_branch
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.tui.literal import assemble, lines
@@ -115,6 +115,7 @@ def check_onward(session: Session, standing: Standing, now: datetime) -> Checked
     with suppress(PitrError, OSError):  # as above
         plan = fitted(plan, evidence)
     plan, far = mended(plan, standing.view), reached(before, standing.view)
+    require_same_branch(before, plan, far)
     judgement = judge(plan, now, evidence, far)
     return Checked(plan, judgement, plan.render(), None, far)
 

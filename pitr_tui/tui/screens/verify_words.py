@@ -8,13 +8,13 @@ from textual.content import Content
 
 from pitr_tui.recovery.as_of import as_of
 from pitr_tui.recovery.events import CheckDone, Status
+from pitr_tui.recovery.postflight import STOPS
 from pitr_tui.recovery.state import RunState, RunView
 from pitr_tui.tui.literal import assemble
 from pitr_tui.tui.widgets.facts import Fact, check_fact
 from pitr_tui.tui.widgets.run_head import badge
 
 _SENTENCE = "as of"
-_FIRST = ("stopped at the target", "end of the WAL")
 _MOST_UNFOLDED = 3  # so few are not worth a fold
 _MOST_NAMED = 3
 _ORDER = tuple(reversed(Status))
@@ -60,8 +60,8 @@ def _folded(shown: Sequence[CheckDone]) -> Iterator[Fact]:
         if check.status in (Status.FAILURE, Status.WARNING):
             yield check_fact(check)
     good = [check for check in shown if check.status is Status.OK]
-    yield from (check_fact(check) for check in good if check.name in _FIRST)
-    others = list(dict.fromkeys(check.name for check in good if check.name not in _FIRST))
+    yield from (check_fact(check) for check in good if check.name in STOPS)
+    others = list(dict.fromkeys(check.name for check in good if check.name not in STOPS))
     yield Fact(f"{len(others)} more checks", _names(others), "e shows all", Status.OK)
     notes = list(dict.fromkeys(check.name for check in shown if check.status is Status.NOTE))
     if notes:
