@@ -11,10 +11,13 @@ from docker.errors import NotFound
 
 from tests.docker.accident import Accident, command, events, pitr, play, restore, restore_words
 from tests.docker.secondaries import assert_undisturbed, query
-from tests.docker.world import Project, majors
+from tests.docker.world import Project
 
 pytestmark = pytest.mark.docker
 
+ON_18 = pytest.mark.parametrize(
+    "project", ["18", pytest.param("11", marks=pytest.mark.matrix)], indirect=True
+)
 ROWS = "SELECT array_agg(id ORDER BY id) FROM t"
 
 
@@ -36,7 +39,7 @@ def killed(accident: Accident, secondary: str, at: str) -> None:
     assert process.returncode == -9
 
 
-@majors("11", "18")
+@ON_18
 @pytest.mark.parametrize(
     "at",
     [
@@ -63,7 +66,7 @@ def test_a_killed_run_goes_on(
     assert_undisturbed(project.primary)
 
 
-@majors("11", "18")
+@ON_18
 def test_a_paused_secondary_steps_on_and_is_thrown_away(
     engine: DockerClient, project: Project, secondary: str
 ) -> None:

@@ -119,7 +119,9 @@ def thrown_away() -> Iterator[list[RecoveryPlan]]:
         plan.secondary.throw_away()
 
 
-@majors("11", "18")
+@pytest.mark.parametrize(
+    "world", ["18", pytest.param("11", marks=pytest.mark.matrix)], indirect=True
+)
 @pytest.mark.parametrize("at", BOUNDARIES)
 def test_a_killed_run_goes_on(world: World, at: str, thrown_away: list[RecoveryPlan]) -> None:
     record = killed_run(world, at)
