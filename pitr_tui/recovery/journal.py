@@ -73,7 +73,10 @@ class Journal:
         directory = runs_directory() / name
         try:
             _make_private(directory)
-            return cls(directory, sink, clock)
+            journal = cls(directory, sink, clock)
+            for path in (directory, directory.parent):
+                _sync(path)
+            return journal
         except OSError as error:
             raise PitrError(
                 "the journal of this run cannot be written",
@@ -193,6 +196,15 @@ def _make_private(directory: Path) -> None:
         if not path.is_dir():
             path.mkdir(parents=True, mode=0o700, exist_ok=True)
     directory.mkdir(mode=0o700)
+
+
+def _sync(directory: Path) -> None:
+    """Let the names in a directory outlive a power cut."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _require_known(data: dict[str, object], path: Path) -> None:

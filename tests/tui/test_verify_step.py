@@ -263,9 +263,14 @@ def test_what_came_out_well_is_folded_and_nothing_else() -> None:
 
 
 def test_what_was_seen_now_counts_before_what_the_run_told() -> None:
-    told = [CheckDone("state", Status.OK, "paused"), CheckDone("locked", Status.WARNING, "2")]
+    told = [
+        CheckDone("merged configuration", Status.OK, "as planned"),
+        CheckDone("state", Status.OK, "paused"),
+        CheckDone("locked", Status.WARNING, "2"),
+    ]
     seen = [CheckDone("state", Status.FAILURE, "open")]
-    assert latest(told, seen) == [told[1], seen[0]]
+    assert latest(told, seen) == [told[0], seen[0]]
+    assert latest(told, []) == told
 
 
 async def test_throwing_away_and_what_is_left_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

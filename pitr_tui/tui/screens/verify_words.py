@@ -15,6 +15,7 @@ from pitr_tui.tui.widgets.facts import Fact, check_fact
 from pitr_tui.tui.widgets.run_head import badge
 
 _SENTENCE = "as of"
+_OF_THE_RUN = ("merged configuration", "going on alone")  # which no later look can tell
 _MOST_UNFOLDED = 3  # so few are not worth a fold
 _MOST_NAMED = 3
 _ORDER = tuple(reversed(Status))
@@ -33,9 +34,13 @@ def verdict(run: RunView, checks: Sequence[CheckDone]) -> Content:
 
 
 def latest(told: Sequence[CheckDone], seen: Sequence[CheckDone]) -> list[CheckDone]:
-    """What the run told, where nobody has looked again, and what was seen now."""
-    again = {check.name for check in seen}
-    return [*(check for check in told if check.name not in again), *seen]
+    """What was seen now, or what the run told while nobody has looked again.
+
+    A look says all that holds now: what it does not say any more, like a lock, is gone.
+    """
+    if not seen:
+        return list(told)
+    return [*(check for check in told if check.name in _OF_THE_RUN), *seen]
 
 
 def evidence_facts(checks: Sequence[CheckDone], unfolded: bool) -> list[Fact]:
