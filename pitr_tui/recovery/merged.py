@@ -21,6 +21,14 @@ from pitr_tui.repositories.identity import names_in_list
 _NAME = "merged configuration"
 _LOADED = ("shared_preload_libraries", "session_preload_libraries", "local_preload_libraries")
 _SEARCHED = "dynamic_library_path"
+_HARMFUL = (
+    *("archive_mode", "archive_command", "archive_library", "restore_command"),
+    *("recovery_end_command", "archive_cleanup_command", "promote_trigger_file"),
+    *("primary_conninfo", "primary_slot_name", "synchronous_standby_names"),
+    *("max_logical_replication_workers", "sync_replication_slots", "external_pid_file"),
+    *("listen_addresses", "port", "unix_socket_directories", "unix_socket_permissions"),
+    *("hba_file", "ident_file", "logging_collector", "cluster_name", "recovery_target_timeline"),
+)
 _PATHS = ("data_directory", "hba_file", "ident_file", "external_pid_file")
 _TRUE, _FALSE = ("on", "true", "yes"), ("off", "false", "no")
 _QUANTITY = re.compile(r"(-?\d+)\s*(ms|s|min|h|d)?")
@@ -62,10 +70,11 @@ def examine(plan: RecoveryPlan) -> Iterator[CheckDone]:
 
 
 def _wanted(plan: RecoveryPlan) -> dict[str, str]:
+    """What could harm others, or lead replay elsewhere. Each name is a program to be run."""
     settings = plan.safe_settings()
     if not plan.version.uses_recovery_conf:
         settings |= plan.recovery_settings()
-    return {name: value for name, value in settings.items() if name not in _LOADED}
+    return {name: value for name, value in settings.items() if name in _HARMFUL}
 
 
 def _deviations(wanted: Mapping[str, str], found: Mapping[str, str]) -> Iterator[CheckDone]:
