@@ -344,7 +344,7 @@ def _typed(hint: Any, value: Any) -> Any:
             raise TypeError(f"{value!r} is not an object")
         return value
     if get_origin(hint) is tuple:
-        if not isinstance(value, list):
+        if not isinstance(value, list | tuple):
             raise TypeError(f"{value!r} is not a list")
         return tuple(_typed(get_args(hint)[0], one) for one in value)
     plain = (int, float) if hint is float else str if issubclass(hint, str) else int

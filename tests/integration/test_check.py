@@ -125,7 +125,8 @@ def test_check_and_restore_agree(world: World) -> None:
         assert verdict["light"] == {0: "green", 1: "amber", 3: "red"}[code]
         if code == 1:
             assert "you asked for" in verdict["sentence"]
-            assert verdict["alternative"]["recovery_target_xid"] == str(last_xid(world))
+            found = int(verdict["alternative"]["recovery_target_xid"])
+            assert found >= last_xid(world)  # others may have written to this world since
     assert not destination.exists()
     done = restore(world, destination, "--target-xid", str(mark.xid), "--exclusive")
     server = secondary(world, destination)

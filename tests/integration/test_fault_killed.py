@@ -47,7 +47,9 @@ def long_world(request: pytest.FixtureRequest) -> World:
 
 
 @long_worlds
-@pytest.mark.parametrize("whom", [postmaster, startup_process])
+@pytest.mark.parametrize(
+    "whom", [postmaster, pytest.param(startup_process, marks=pytest.mark.matrix)]
+)
 def test_a_server_that_is_killed_while_it_replays(
     long_world: World, whom: Callable[[Path], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ import pytest
 from pitr_tui.cli import main
 from pitr_tui.cli.check import examine
 from pitr_tui.cli.output import Output
+from pitr_tui.errors import PitrError
 from pitr_tui.postgres.target import AtXid, Immediate
 from pitr_tui.recovery import archiving
 from pitr_tui.recovery.events import CheckDone, Status
@@ -182,10 +183,15 @@ def test_more_was_replayed_than_was_to_be_kept(world: World) -> None:
     earlier = world.plan(AtXid(world.marks[2].xid))
     _, judgement = examine(earlier, Output(False), quick=False)
     journal = Journal.create(lambda _: None)
-    recover(plan, journal, judgement=judgement)
+    with pytest.raises(PitrError, match="stopped where it should not have"):
+        recover(plan, journal, judgement=judgement)
     journal.close()
+    record = run_named("last")
+    assert record.view().finished is None
+    local(plan).start()
     try:
-        checks = looked(plan, run_named("last"))
+        local(plan).server.wait_until_open()
+        checks = looked(plan, record)
         assert checks["stopped at the target"].status is Status.FAILURE
         assert checks["last transaction"].status is Status.FAILURE
         assert f"transaction {world.marks[3].xid}" in checks["last transaction"].evidence

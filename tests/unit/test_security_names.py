@@ -17,6 +17,7 @@ from pitr_tui.postgres.target import AtName
 from pitr_tui.recovery.place import Copy
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.backups import open_backup
+from pitr_tui.servers.secondary import RUN_MARK
 from tests.local import local
 from tests.unit.made import (
     backup_files,
@@ -91,6 +92,7 @@ def perform(plan: RecoveryPlan) -> None:
     """The steps of a run that write files."""
     secondary = local(plan)
     secondary.make("a run")
+    (secondary.directory / RUN_MARK).unlink()  # it names the run, which a plan does not know
     list(Copy(plan.backup, secondary.filler(), lambda: None).run())
     for file in plan.files():
         path = secondary.directory / file.path
