@@ -67,5 +67,9 @@ def own_world(request: pytest.FixtureRequest) -> Iterator[World]:
 
 
 def majors(*names: str) -> pytest.MarkDecorator:
-    """Run a test on these major versions."""
-    return pytest.mark.parametrize("world", names, indirect=True)
+    """Run a test on these major versions; all but the oldest and the newest are `matrix`."""
+    often = set(OLD_AND_NEW) & set(names) or {names[0]}
+    params = [
+        name if name in often else pytest.param(name, marks=pytest.mark.matrix) for name in names
+    ]
+    return pytest.mark.parametrize("world", params, indirect=True)
