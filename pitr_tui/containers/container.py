@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from pitr_tui.containers import command as commands
+from pitr_tui.containers.labels import Role
 from pitr_tui.errors import UsageError
 from pitr_tui.postgres.version import PostgresVersion
 
@@ -68,6 +69,11 @@ class PostgresContainer:
     @property
     def running(self) -> bool:
         return self.state == "running"
+
+    @property
+    def recovered(self) -> bool:
+        """Whether a run of ours has made it: then it is nobody's primary."""
+        return self.role == Role.SECONDARY
 
     def fixed_settings(self) -> dict[str, str]:
         """The settings of the command line, which no configuration file can override."""

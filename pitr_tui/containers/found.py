@@ -201,7 +201,7 @@ def _command(facts: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _is_helper(tags: Mapping[str, str]) -> bool:
     """Whether we made it to work beside a server."""
-    return LABEL in tags and tags[LABEL] != Role.SECONDARY
+    return LABEL in tags and tags[LABEL] not in (Role.SECONDARY, Role.LAB)
 
 
 def _mounts(facts: Mapping[str, Any]) -> tuple[Mount, ...]:

@@ -20,6 +20,7 @@ class Role(StrEnum):
     ARCHIVE = "archive"
     BACKUPS = "backups"
     NETWORK = "network"
+    LAB = "lab"  # the primary of a lab: to every command a primary like another
 
 
 def labels(role: Role, run: str = "") -> dict[str, str]:

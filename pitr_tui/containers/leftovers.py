@@ -23,10 +23,12 @@ _NOT_FOUND = 404
 _IN_USE = 409
 _KINDS = ("container", "volume", "network")
 _YOUNG_SECONDS = 60
+_SERVERS = (Role.SECONDARY, Role.RECEIVER, Role.LAB)
 _OF_THE_PERSON = {
     str(Role.ARCHIVE): "it is your archive",
     str(Role.BACKUPS): "it is your backups",
     str(Role.DATA): "it has the data of a secondary",
+    str(Role.LAB): "it is the primary of a lab until 'pitr lab stop'",
 }
 # While one of these is there, PostgreSQL is in recovery; promoting takes it away.
 _IN_RECOVERY = ("recovery.signal", "standby.signal", "recovery.conf")
@@ -168,7 +170,7 @@ def remove(engine: Engine, leftover: Leftover) -> None:
         with engine_errors(f"the {leftover.kind} {leftover.name} cannot be removed"):
             match leftover.kind:
                 case "container":
-                    if leftover.running and leftover.role in (Role.SECONDARY, Role.RECEIVER):
+                    if leftover.running and leftover.role in _SERVERS:
                         api.stop(leftover.id, timeout=_STOP_SECONDS)
                     api.remove_container(leftover.id, v=True, force=True)
                 case "volume":

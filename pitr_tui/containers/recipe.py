@@ -35,6 +35,7 @@ class ServerRecipe:
     network: str
     inner_port: int
     port: int | None = None
+    role: Role = Role.SECONDARY
 
     def create(self, engine: Engine) -> Container:
         """Make the container, without starting it. Raises EngineError."""
@@ -50,7 +51,7 @@ class ServerRecipe:
                     name=self.name,
                     user=self.user,
                     environment=self.environment,
-                    labels=labels(Role.SECONDARY),
+                    labels=labels(self.role),
                     mounts=[mount.checked(engine) for mount in self.mounts],
                     network=self._network,
                     ports={f"{self.inner_port}/tcp": (_LOOPBACK, self.port)} if self.port else None,
@@ -67,7 +68,7 @@ class ServerRecipe:
     def command(self) -> tuple[str, ...]:
         """The `docker run` that does the same."""
         words = ["docker", "run", "--detach", "--name", self.name, "--user", self.user]
-        words += ["--label", f"{LABEL}={Role.SECONDARY}", "--entrypoint", self.argv[0]]
+        words += ["--label", f"{LABEL}={self.role}", "--entrypoint", self.argv[0]]
         for name, value in self.environment.items():
             words += ["--env", f"{name}={value}"]
         for mount in self.mounts:

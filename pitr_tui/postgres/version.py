@@ -120,6 +120,16 @@ class PostgresVersion:
         """What names the segment of a position, on the timeline that is being written."""
         return "pg_walfile_name" if self.number >= 100000 else "pg_xlogfile_name"
 
+    @property
+    def initdb_sets_segment_size(self) -> bool:
+        """`initdb --wal-segsize`; before, the size is fixed when the server is compiled."""
+        return self.number >= 110000
+
+    @property
+    def tells_transaction_status(self) -> bool:
+        """`txid_status()`: whether a transaction was committed."""
+        return self.number >= 100000
+
     # How recovery is asked for.
 
     @property
@@ -134,6 +144,11 @@ class PostgresVersion:
     @property
     def fails_when_target_unreached(self) -> bool:
         """From 13 an unreached target is FATAL; before, the server silently promotes."""
+        return self.number >= 130000
+
+    @property
+    def can_promote_while_paused(self) -> bool:
+        """Whether `pg_ctl promote` and pg_promote() end a pause; before, they are ignored in it."""
         return self.number >= 130000
 
     @property
@@ -225,6 +240,18 @@ class PostgresVersion:
     @property
     def wal_receiver_tool(self) -> str:
         return "pg_receivewal" if self.number >= 100000 else "pg_receivexlog"
+
+    @property
+    def wal_dump_tool(self) -> str:
+        return "pg_waldump" if self.number >= 100000 else "pg_xlogdump"
+
+    @property
+    def backup_start_function(self) -> str:
+        return "pg_backup_start" if self.number >= 150000 else "pg_start_backup"
+
+    @property
+    def backup_stop_function(self) -> str:
+        return "pg_backup_stop" if self.number >= 150000 else "pg_stop_backup"
 
     @property
     def flush_lsn_column(self) -> str:

@@ -59,15 +59,15 @@ class LocalServer:
             {"host": str(self.socket_directory), "port": str(self.port), "user": self.role}
         )
 
-    def initialize(self) -> None:
+    def initialize(self, *options: str) -> None:
         """`initdb`: a new cluster, UTF-8, locale C, access for those who reach the socket.
 
-        Raises PitrError with initdb's own words.
+        `options` are further ones of initdb. Raises PitrError with initdb's own words.
         """
         self.run_tool(
             "initdb",
             ["-D", str(self.data_directory), "-U", self.role, "-A", "trust"]
-            + ["--encoding=UTF8", "--locale=C"],
+            + ["--encoding=UTF8", "--locale=C", *options],
         )
 
     def start_command(self) -> tuple[str, ...]:
@@ -148,6 +148,20 @@ class LocalServer:
             while self.is_running() and time.monotonic() < deadline:
                 time.sleep(_POLL)
         self._process = None
+        self._wait_for_children()
+
+    def kill(self) -> None:
+        """End it as a crash of the machine would: its files stay as they are at this moment."""
+        pid = self._pid()
+        if pid is not None:
+            os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + _CHILDREN_SECONDS
+        while self.is_running() and time.monotonic() < deadline:
+            time.sleep(_POLL)
+        self._process = None
+        self._wait_for_children()
+
+    def _wait_for_children(self) -> None:
         deadline = time.monotonic() + _CHILDREN_SECONDS
         while survivors(self.data_directory) and time.monotonic() < deadline:
             time.sleep(_POLL)

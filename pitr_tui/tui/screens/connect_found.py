@@ -128,7 +128,7 @@ class Behind:
         """Containers that may be the primary, and services that have none; ours are left out."""
         project = self.project
         name = project.name if project is not None else ""
-        others = (one for one in self.containers if not one.role)
+        others = (one for one in self.containers if not one.recovered)
         missing = (
             one for one in (project.postgres if project else ()) if not one.among(self.containers)
         )
@@ -144,7 +144,7 @@ class Behind:
             words = f"{self.refusal.what}: {self.refusal.why}".rstrip(": ")
             rows.append(Fact("Docker", words, hint=self.refusal.hint))
         else:
-            ours = sum(1 for one in self.containers if one.role)
+            ours = sum(1 for one in self.containers if one.recovered)
             told = count_text(len(self.containers) - ours, "PostgreSQL container")
             told += (
                 f", and {count_text(ours, 'secondary', 'secondaries')} of pitr's" if ours else ""

@@ -1,0 +1,241 @@
+"""How good an answer is: its database is asked for every row, and the truth is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.lab import diary
+from pitr_tui.lab.capture import rows_of
+from pitr_tui.lab.compare import compare
+from pitr_tui.lab.grade import harmed, marks_for, sentence, stake_of
+from pitr_tui.lab.record import DATABASE, Lab, runs_of
+from pitr_tui.lab.result import AroundRow, RowDifference, Score, TableCount
+from pitr_tui.lab.scenario import Answer
+from pitr_tui.lab.settling import settle
+from pitr_tui.lab.truth import Best, Commit, Rows, Truth, TruthWriter, Unknown
+from pitr_tui.postgres.quote import one_line
+from pitr_tui.recovery.report import tale_of
+from pitr_tui.recovery.runs import RunRecord
+from pitr_tui.recovery.verify import system_identifier
+from pitr_tui.servers.sql import Database
+from pitr_tui.wording import count_text
+
+__all__ = ["AroundRow", "RowDifference", "Score", "TableCount", "score"]
+
+_LOCK_TIMEOUT = "2s"
+_LOCKED = "lock timeout"
+_NEIGHBOURS = 3
+_Cut = Commit | Unknown | None
+
+
+def score(lab: Lab, where: Database, run: RunRecord | None, now: datetime) -> Score:
+    """Ask the server for every row, and compare. The person has been told the answer then.
+
+    Raises RefusedError for a server that holds no answer of this lab, or one that cannot be read
+    as it stands, PitrError.
+    """
+    shop = _impatient(where)
+    _require_answer(lab, shop)
+    truth, found = _asked(lab, shop, run)
+    return scored(lab, truth, found, Effort.of(lab, run, now))
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What it took to come to an answer."""
+
+    run: str
+    at: datetime
+    minutes: float
+    hints: int
+    attempts: int
+    after_answer: bool
+
+    @classmethod
+    def of(cls, lab: Lab, run: RunRecord | None, now: datetime) -> Effort:
+        primary = lab.scenario.answer is Answer.PRIMARY  # it is mended behind the run's end
+        reached = None if run is None or primary else _reached(run)
+        others = [one for one in runs_of(lab) if run is None or one.name < run.name]
+        return cls(
+            run=run.name if run is not None else "",
+            at=now,
+            minutes=max(0.0, round(((reached or now) - lab.ready).total_seconds() / 60, 2)),
+            hints=diary.hints_taken(lab),
+            attempts=len(others),
+            after_answer=diary.has_seen_answer(lab),
+        )
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        said = []
+        if self.hints:
+            said.append(f"with {count_text(self.hints, 'hint')}")
+        if self.attempts:
+            said.append(f"after {count_text(self.attempts, 'other run')}")
+        if self.after_answer:
+            said.append("after having seen the answer")
+        return tuple(said)
+
+
+def scored(lab: Lab, truth: Truth, found: Rows, effort: Effort) -> Score:
+    """The score of these rows."""
+    best, on_primary = truth.best(), lab.scenario.answer is Answer.PRIMARY
+    last = truth.main[-1] if on_primary else best.last
+    newest = last.number if last is not None else 0
+    expected = truth.repaired() if on_primary else best.rows
+    # A commit that is uncertain may be in the answer; it is good, and nobody has to have it.
+    possible = tuple(intent.commit for intent in truth.uncertain)
+    compared = compare(expected, found, replace(truth, commits=truth.commits + possible), newest)
+    stake = stake_of(truth, best, newest)
+    cut = truth.cut_of(found)
+    return Score(
+        lab=lab.name,
+        scenario=lab.scenario.name,
+        seed=lab.seed,
+        version=lab.version.major,
+        marks=marks_for(compared.mistakes, stake, harmed(truth), compared.kept),
+        stake=stake,
+        lost=compared.lost,
+        wrong=compared.wrong,
+        extra=compared.extra,
+        missing_tables=compared.missing_tables,
+        tables=compared.tables,
+        minutes=effort.minutes,
+        hints=effort.hints,
+        attempts=effort.attempts,
+        after_answer=effort.after_answer,
+        cut=_cut_words(cut),
+        best=_best_words(best, on_primary),
+        sentence=sentence(compared, best, cut, effort.words),
+        expert=lab.expert,
+        around=_around(truth, best, cut),
+        run=effort.run,
+        at=effort.at,
+    )
+
+
+def _asked(lab: Lab, shop: Database, run: RunRecord | None) -> tuple[Truth, Rows]:
+    """The truth and the rows; nobody of the lab commits meanwhile where the primary is asked."""
+    with TruthWriter(lab.truth_path) as writer:
+        with suppress(PitrError):  # the primary may be away, and then it stays uncertain
+            settle(writer, lab.database)
+        if lab.scenario.answer is not Answer.PRIMARY:
+            return lab.truth(), _rows(shop, run)
+        with writer.locked():
+            return lab.truth(), _rows(shop, run)
+
+
+def _rows(shop: Database, run: RunRecord | None) -> Rows:
+    with _told_of_locks(shop, run):
+        return rows_of(shop)
+
+
+@contextmanager
+def _told_of_locks(shop: Database, run: RunRecord | None) -> Iterator[None]:
+    try:
+        yield
+    except PitrError as error:
+        if _LOCKED not in error.why:
+            raise
+        if shop.named("postgres").row("SELECT pg_is_in_recovery()")[0]:
+            name = run.name if run is not None else "RUN"
+            raise RefusedError(
+                "a table of the secondary cannot be read while it is paused",
+                "replay has passed the lock of the accident's transaction, but not its commit",
+                f"open it for writing with `pitr promote {name}`, then score again",
+            ) from error
+        raise RefusedError(
+            "a table cannot be read",
+            "a session of somebody's has locked it",
+            "end that transaction (COMMIT or ROLLBACK), then score again",
+        ) from error
+
+
+def _impatient(where: Database) -> Database:
+    """The shop there, by connections that do not wait for a lock for ever."""
+    options = f"{where.parameters.get('options', '')} -c lock_timeout={_LOCK_TIMEOUT}".strip()
+    return Database({**where.parameters, "dbname": DATABASE, "options": options})
+
+
+def _require_answer(lab: Lab, shop: Database) -> None:
+    """Raises RefusedError for a server that is not where this lab's answer stands."""
+    server = shop.named("postgres")
+    if system_identifier(server) != lab.system_identifier:
+        raise RefusedError(
+            "this server is not of the lab that runs",
+            f"it has another system identifier than the lab {lab.name}",
+            "recover a backup of this lab, then score that",
+        )
+    if lab.scenario.answer is Answer.PRIMARY:
+        return
+    place = str(server.row("SELECT current_setting('data_directory')")[0])
+    if place == str(lab.server.data_directory):
+        raise RefusedError(
+            "this is the lab's primary, and the answer stands on a recovered secondary",
+            "on the primary the accident has happened",
+            "`pitr lab open` leads to a recovery",
+        )
+
+
+def _reached(run: RunRecord) -> datetime | None:
+    """When the run came to the target at which it is now, as its journal tells."""
+    last = tale_of(run.events()).last
+    return last.stopped or (last.finished[0] if last.finished else None)
+
+
+def _cut_words(cut: _Cut) -> str:
+    if isinstance(cut, Unknown):
+        return "no state that the primary ever was in"
+    return "before the first transaction" if cut is None else f"right after {_named(cut)}"
+
+
+def _best_words(best: Best, on_primary: bool) -> str:
+    if on_primary:
+        bad = best.first_bad
+        without = f", without what was done by: {one_line(bad.what)}" if bad else ""
+        return f"everything good until now{without}"
+    return _cut_words(best.last)
+
+
+def _named(commit: Commit) -> str:
+    xid = "" if commit.xid is None else f"transaction {commit.xid}, "
+    return f"“{one_line(commit.what)}” ({xid}{commit.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)"
+
+
+def _around(truth: Truth, best: Best, cut: _Cut) -> tuple[AroundRow, ...]:
+    """The transactions around the best cut, the accident and the answer's own cut."""
+    main = truth.main
+    ends = [one for one in (best.last, best.first_bad, cut) if isinstance(one, Commit)]
+    shown: set[int] = set()
+    for place, commit in enumerate(main):
+        if any(commit.number == end.number for end in ends):
+            shown.update(range(place - _NEIGHBOURS, place + _NEIGHBOURS + 1))
+    return tuple(
+        AroundRow(
+            number=one.number,
+            xid=one.xid,
+            lsn=str(one.lsn),
+            at=one.at,
+            what=one.what,
+            good=one.good,
+            marker=_marker(one, best, cut),
+        )
+        for place, one in enumerate(main)
+        if place in shown
+    )
+
+
+def _marker(commit: Commit, best: Best, cut: _Cut) -> str:
+    here = isinstance(cut, Commit) and cut.number == commit.number
+    wanted = best.last is not None and best.last.number == commit.number
+    if here and wanted:
+        return "yours ends here, as the best answer does"
+    if here:
+        return "yours ends here"
+    if wanted:
+        return "the best answer ends here"
+    return "" if commit.good else "must not be there"
