@@ -1,7 +1,7 @@
 """The command line: one subcommand for each step of the wizard, and the wizard itself.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a check, 130 interrupted; of `check`
-0 green, 1 amber, 3 red.
+0 green, 1 amber, 3 red; of `lab score` 0 full marks, 1 less.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pitr_tui
-from pitr_tui.cli.options import PLACE_HELP, add_container_options
+from pitr_tui.cli.lab_options import add_lab
+from pitr_tui.cli.options import PLACE_HELP, RUN_HELP, add_container_options
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.signals import take_signals
 from pitr_tui.errors import CancelledError, PitrError
 
 Command = Callable[[argparse.Namespace, Output], int]
 
-_RUN_HELP = "its name, a part that only one has, or last"
 _TIME_HELP = "a moment with its zone, for example '2026-11-22 14:35:02.117+00'"
 
 
@@ -88,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
     _containers(commands)
     _cleanup(commands)
     _demo(commands)
+    add_lab(commands, _run)
     _explain(commands)
+    _teach(commands)
     return parser
 
 
@@ -302,7 +304,7 @@ def _resume(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     for parser in (resume, promote, discard):
         parser.add_argument("--confirm", metavar="NAME", help="the secondary's name: do not ask")
     for parser in (resume, promote, discard):
-        parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
+        parser.add_argument("run", metavar="RUN", help=RUN_HELP)
         _json(parser)
 
 
@@ -372,7 +374,7 @@ def _story(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     replay.set_defaults(command=_run("runs", "replay"))
     for parser in (report, replay):
-        parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
+        parser.add_argument("run", metavar="RUN", help=RUN_HELP)
     for parser in (listing, report, replay):
         _json(parser)
 
@@ -381,7 +383,7 @@ def _verify(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = commands.add_parser(
         "verify", help="look at a recovered secondary; exit 0 all well, 1 a check failed"
     )
-    parser.add_argument("run", metavar="RUN", help=_RUN_HELP)
+    parser.add_argument("run", metavar="RUN", help=RUN_HELP)
     parser.add_argument(
         "--checks", type=Path, metavar="FILE", help="your own checks (pitr.yaml, if it is here)"
     )
@@ -450,3 +452,15 @@ def _explain(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     _json(parser)
     parser.set_defaults(command=_run("explain", "explain"))
+
+
+def _teach(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "teach", help="what each step of a recovery does, why, and which settings are behind it"
+    )
+    parser.add_argument("step", nargs="?", metavar="STEP", help="a step; without one, their list")
+    parser.add_argument(
+        "--version", dest="major", metavar="N", help="as this major version has it (18)"
+    )
+    _json(parser)
+    parser.set_defaults(command=_run("teach", "teach"))

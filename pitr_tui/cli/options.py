@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 PLACE_HELP = "a directory, volume:NAME[/DIR], or engine:/DIR on the Docker engine's machine"
+RUN_HELP = "its name, a part that only one has, or last"
 
 
 def add_container_options(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:

@@ -26,3 +26,12 @@ def test_nothing_heavy_is_imported(code: str, arguments: list[str]) -> None:
     modules = {name.partition(".")[0] for name in process.stderr.split()}
     assert "pitr_tui" in modules
     assert not modules & HEAVY
+
+
+def test_the_list_of_scenarios_needs_no_server_and_no_screen() -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", RUN, "lab"], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    modules = {name.partition(".")[0] for name in process.stderr.split()}
+    assert modules & HEAVY == {"yaml"}
