@@ -14,6 +14,7 @@ from pitr_tui.errors import PitrError, UsageError
 from pitr_tui.wording import count_text
 
 if TYPE_CHECKING:  # the wizard paints its frame before it loads the engine
+    from pitr_tui.lab.record import Lab
     from pitr_tui.lab.tutorial import Tutorial
     from pitr_tui.tui.reach import Place
     from pitr_tui.tui.session import Session, Story
@@ -36,13 +37,36 @@ def wizard(parsed: argparse.Namespace, output: Output) -> int:
         archive_directory=_place(parsed.archive),
         backup_directory=_place(parsed.backups),
     )
+    return _open_and_tell(session, output)
+
+
+def lab_wizard(lab: Lab | None, output: Output) -> int:
+    """The wizard on a lab that runs; without one on the cards, to choose one."""
+    from pitr_tui.tui.lab_session import session_of
+    from pitr_tui.tui.screens.lab_keys import CARDS
+    from pitr_tui.tui.session import Session
+
+    require_terminal()
+    if lab is not None:
+        return _open_and_tell(session_of(lab), output)
+    return _open_and_tell(Session(), output, CARDS)
+
+
+def _open_and_tell(session: Session, output: Output, first: str = "") -> int:
+    """The wizard, and then what of it goes on without it."""
     with closing(session.reach):
-        code = _open(session)
-        if session.secondary is not None and session.secondary.is_running():
-            output.say(f"The secondary in {session.secondary.destination} goes on running.")
-            output.say(f"  look at it:  {session.secondary.psql_command()}")
-            output.say(f"  stop it:     {session.secondary.stop_command()}")
+        code, session = _open(session, first)
+        secondary = session.secondary
+        if secondary is not None and secondary.is_running():
+            output.say(f"The secondary in {secondary.destination} goes on running.")
+            output.say(f"  look at it:  {secondary.psql_command()}")
+            output.say(f"  stop it:     {secondary.stop_command()}")
     _tell_what_is_left(session, output)
+    if session.lab is not None:
+        output.say(f"The lab {session.lab.lab.name} goes on running.")
+        output.say("  back to it:  pitr lab open")
+        output.say("  score it:    pitr lab score")
+        output.say("  end it:      pitr lab stop")
     return code
 
 
@@ -92,7 +116,8 @@ def demo_wizard(tutorial: Tutorial) -> int:
         backup_directory=tutorial.backup_directory,
         destination=tutorial.directory / "secondary",
     )
-    return _open(session)
+    code, _ = _open(session)
+    return code
 
 
 def demo_story(noted: datetime, rows: int) -> Story:
@@ -119,7 +144,9 @@ def require_terminal() -> None:
         )
 
 
-def _open(session: Session) -> int:
+def _open(session: Session, first: str = "") -> tuple[int, Session]:
+    """Run the wizard; give its exit code, and the session that it ended with."""
     from pitr_tui.tui.app import PitrApp
 
-    return PitrApp(session).run() or 0
+    app = PitrApp(session, first)
+    return app.run() or 0, app.session

@@ -14,7 +14,9 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from pitr_tui.tui.messages import SessionOpened
 from pitr_tui.tui.screens.wizard import WizardScreen
+from pitr_tui.tui.widgets.stepper import NAMES
 
 if TYPE_CHECKING:
     from pitr_tui.tui.session import Session
@@ -58,14 +60,15 @@ class PitrApp(App[int]):
         ),
     ]
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, first: str = "") -> None:
         super().__init__()
         self.session = session
+        self._first = first  # the pane that is shown first, when it is not the first step
         self._leaving = False
         self._asking = False  # whether to stop what is running
 
     def get_default_screen(self) -> Screen[None]:
-        return WizardScreen(self.session)
+        return WizardScreen(self.session, self._first or NAMES[0])
 
     @property
     def wizard(self) -> WizardScreen:
@@ -82,11 +85,16 @@ class PitrApp(App[int]):
             except (ValueError, RuntimeError, NotImplementedError):
                 return  # not in the main thread, as in a test: whoever runs us handles signals
 
+    def on_session_opened(self, message: SessionOpened) -> None:
+        """The wizard goes over to it by itself."""
+        self.session = message.session
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """What the palette offers: the steps, and what every screen can do."""
         wizard = self.wizard
         for number, name, callback in wizard.step_commands():
             yield SystemCommand(f"{number} {name}", f"go to the step: {name}", callback)
+        yield from wizard.lab_commands()
         yield SystemCommand("Help", "what this step does, and its keys", wizard.action_help)
         yield SystemCommand(
             "Light or dark colours", "switch between both", self.action_toggle_theme

@@ -9,7 +9,7 @@ from textual.message import Message
 
 if TYPE_CHECKING:
     from pitr_tui.tui.screens.opening import OpenedRun
-    from pitr_tui.tui.session import WizardStep
+    from pitr_tui.tui.session import Session, WizardStep
 
 
 @dataclass
@@ -29,6 +29,14 @@ class StepWanted(Message):
     """Somebody wants to see a step, by its number, a click or the palette."""
 
     step: WizardStep
+
+
+@dataclass
+class SessionOpened(Message):
+    """Another way begins, on another primary, at this pane."""
+
+    session: Session
+    pane: str
 
 
 @dataclass

@@ -29,6 +29,7 @@ if TYPE_CHECKING:  # the first paint waits for this module, so it loads no engin
     from pitr_tui.servers.primary import PrimaryFacts
     from pitr_tui.servers.secondary import Secondary
     from pitr_tui.servers.sql import Database
+    from pitr_tui.tui.lab_session import OpenLab
     from pitr_tui.wal.aim import Aim
     from pitr_tui.wal.chronicle import Chronicle
 
@@ -120,7 +121,8 @@ class Session:
     the plan when it was confirmed, and `records` are all runs that were begun or opened here.
 
     `marks` are restore points that were set here, before anything else was done; `dead_data` is
-    the data directory of a primary of this machine that does not run.
+    the data directory of a primary of this machine that does not run. `lab` is set while the
+    whole way is an exercise.
     """
 
     clock: Clock = utc_now
@@ -159,3 +161,4 @@ class Session:
     passed: set[WizardStep] = field(default_factory=set)
     marks: list[Moment] = field(default_factory=list)
     dead_data: Path | None = None
+    lab: OpenLab | None = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -40,6 +42,9 @@ from pitr_tui.tui.session import Session, WizardStep
 from pitr_tui.tui.widgets.diff import diff_content
 from pitr_tui.tui.widgets.facts import Fact, Facts
 
+if TYPE_CHECKING:
+    from pitr_tui.recovery.teaching import Seen
+
 _TYPING_PAUSE = 0.3
 
 
@@ -48,28 +53,6 @@ class ArchivePane(OtherArchives):
 
     step = WizardStep.ARCHIVE
     first_focus = ".step-body"
-    help_text = """
-Point-in-time recovery replays WAL behind a base backup. The primary keeps its WAL only
-for a short while; a WAL archive keeps all of it. archive_mode = on makes the primary
-hand every finished segment (16 MB) to archive_command, which copies it away.
-
-pitr proposes ALTER SYSTEM settings (wal_level, archive_mode, archive_command,
-archive_timeout, max_wal_senders), shows them as a diff of postgresql.auto.conf and
-changes nothing before you say yes. wal_level and archive_mode count from the next
-restart only; the question says so. In a container the archive has to be one of its mounts.
-
-"v" archives without a restart and without a mount: pg_receivewal runs in a container
-beside the primary and writes into a volume, with a replication slot. "c" is for when it is
-too late: it makes an archive from the WAL that still lies in the primary's pg_wal, running
-or stopped.
-
-The proof: pitr writes a restore point, finishes the current segment (pg_switch_wal) and
-waits until that very segment lies in the archive, whole, with the system identifier of
-this cluster. After an accident this also brings the last transactions into the archive.
-
-Without the screen: pitr archive status --json,  pitr archive enable,
-pitr archive receive start,  pitr archive collect
-"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "e,f2",
@@ -208,6 +191,12 @@ pitr archive receive start,  pitr archive collect
     def _primary(self) -> Primary | None:
         database = self.session.database
         return Primary(database) if database and not self.session.primary_is_down else None
+
+    def for_lesson(self) -> Callable[[Seen], Seen]:
+        change = self._look.change if self._look is not None else None
+        if change is None:
+            return super().for_lesson()
+        return lambda seen: replace(seen, change=change.settings)
 
     def _must_change(self) -> bool:
         return self._look is not None and must_change(self.session, self._look)

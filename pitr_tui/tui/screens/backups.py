@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC
 from typing import TYPE_CHECKING, ClassVar
 
@@ -42,6 +45,7 @@ from pitr_tui.tui.widgets.timeline import Picture, TimelineView
 from pitr_tui.wording import count_text, size_text
 
 if TYPE_CHECKING:
+    from pitr_tui.recovery.teaching import Seen
     from pitr_tui.repositories.wal_story import Surveyed
 
 _TYPING_PAUSE = 0.3
@@ -53,20 +57,6 @@ class BackupsPane(StepPane):
 
     step = WizardStep.BACKUPS
     first_focus = "#backups"
-    help_text = """
-A recovery copies a base backup to a new place and replays archived WAL on top of it. So
-the backup has to be older than the moment you want back, and every WAL segment between
-the two has to be in the archive: a gap ends the way.
-
-The table has what lies in the backup directory, newest last. The state says whether it
-can be used for this cluster and with this archive. Below are the backups (◆) and the
-archived WAL of each timeline as time goes by; ░ marks a gap, ✗ what is of no use.
-
-A new backup is taken with pg_basebackup, from the running primary, into a new directory.
-It protects what happens from now on. It does not bring back what was lost before it.
-
-Without the screen: pitr backup list DIR --json,  pitr backup take
-"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t,f6", "take", "Take one", id="take", tooltip="take a new base backup"),
         Binding("e,f2", "edit", "Directory", id="edit", tooltip="type another place of backups"),
@@ -118,6 +108,16 @@ Without the screen: pitr backup list DIR --json,  pitr backup take
             busy="looking for base backups" if session.origin is not None else "",
             group="propose",
         )
+
+    def for_lesson(self) -> Callable[[Seen], Seen]:
+        session, chosen = self.session, self.query_one("#format", Choice).value
+
+        def add(seen: Seen) -> Seen:
+            with suppress(PitrError):  # it is told where a backup is to be taken
+                return replace(seen, backup_command=order_of(session, chosen).command)
+            return seen
+
+        return add
 
     def _propose(self, place: Place | None) -> None:
         """Fill the field in unless the person has typed into it."""

@@ -48,34 +48,6 @@ class ConnectPane(PastRuns, MinuteZero):
 
     step = WizardStep.CONNECT
     first_focus = "#servers"
-    help_text = """
-The primary is the server that lost data. pitr looks at it to learn its version, its
-system identifier and its clock, and later to see how it archives its WAL. Nothing is
-changed in this step unless you say so; every look is a short SQL connection of its own.
-
-The list has every PostgreSQL server that runs on this machine, the PostgreSQL containers
-of the Docker engine (DOCKER_HOST, or the current context), and the services of the compose
-file: the one named with --compose, or the one in the working directory. For another server
-type a connection string: host=... port=... user=... dbname=..., or postgresql://... The
-password is never typed here: libpq takes it from PGPASSWORD or from a password file
-(PGPASSFILE, ~/.pgpass). A container's user and password are those of its environment.
-
-If the primary is down or gone, say so: a base backup and the WAL archive are all that a
-recovery needs. Choose a stopped container to say which one it was: its image, its volumes
-and the WAL in it are used. Nothing starts it.
-
-Before anything else is done: "m" marks this moment on a primary that lives, with a restore
-point, and sees the WAL up to it archived. For a primary that is down "c" makes an archive
-with the WAL that was never archived and lies in its data directory still, before anybody
-deletes it. The archive that is known already appears in the new one; it is not changed.
-
-"R" lists the recoveries of this machine that were made before. One that was cut off, that
-failed with its copy kept, or that is paused at its target can be gone on with from there.
-
-Without the screen: pitr containers --json,  pitr archive status --json,  pitr mark,
-pitr runs,  pitr resume,
-pitr archive collect --from DATADIR --with ARCHIVE --to NEW
-"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "look", "Look again", id="look", tooltip="search for servers again"),
     ]
@@ -84,7 +56,11 @@ pitr archive collect --from DATADIR --with ARCHIVE --to NEW
         if self.session.story is not None:
             yield Static(literal(self.session.story.text.strip()), classes="story")
         yield from self.runs_line()
-        yield Static("Which server lost data?", markup=False, classes="question")
+        practise = "" if self.session.lab is not None else "   (L: none did, practise in the lab)"
+        yield Static(
+            assemble(("Which server lost data?", "bold"), (practise, "not bold $text-muted")),
+            classes="question",
+        )
         yield OptionList(id="servers")
         with Horizontal(classes="field gap-above"):
             yield Static("or connect to", markup=False, classes="field-name")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, ScrollableContainer, Vertical, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
@@ -94,17 +95,95 @@ class TextDialog(ModalScreen[None]):
         self.query_one(".dialog-body").scroll_relative(y=rows, animate=False)
 
 
-class HelpDialog(TextDialog):
-    """What a step does and why, and the keys that hold right now."""
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A heading with what is below it; each block has the class that says how it is set."""
 
-    def __init__(self, step: str, text: str, keys: list[tuple[str, str]]) -> None:
-        width = max((len(key) for key, _ in keys), default=0) + 2
-        rows: list[Content] = []
-        for paragraph in text.strip().split("\n\n"):
-            rows += [literal(" ".join(paragraph.split())), literal("")]
-        rows.append(literal("Keys", "bold"))
-        rows += [assemble((f"{key:<{width}}", "$text-accent"), words) for key, words in keys]
-        super().__init__(f"Help: {step}", lines(*rows))
+    heading: str
+    blocks: tuple[tuple[str, Content], ...]
+
+
+class PartsDialog(ModalScreen[None]):
+    """A text in parts, read from the top or from part to part."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,f1,question_mark", "close", "Close"),
+        Binding("tab,n", "part(1)", "Next part", show=False),
+        Binding("shift+tab,p", "part(-1)", "Part before", show=False),
+        Binding("home", "end(False)", "Begin", show=False),
+        Binding("end", "end(True)", "End", show=False),
+        *_SCROLL,
+    ]
+    keys_line = "↑↓ scroll   tab next part   esc close"
+
+    def __init__(self, title: str, parts: Sequence[Part]) -> None:
+        super().__init__()
+        self._title, self._parts = title, tuple(parts)
+
+    def compose(self) -> ComposeResult:
+        with Vertical(classes="dialog -tall"):
+            yield Static(literal(self._title), classes="dialog-title")
+            with VerticalScroll(classes="dialog-body"):
+                yield from self.widgets()
+            yield Static(self.keys_line, markup=False, classes="dialog-keys")
+
+    def widgets(self) -> Iterator[Static]:
+        """The parts, below one another."""
+        for part in self._parts:
+            yield Static(literal(part.heading), classes="part-heading")
+            for kind, content in part.blocks:
+                yield Static(content, classes=kind)
+
+    def on_mount(self) -> None:
+        self._body.focus()
+
+    @property
+    def _body(self) -> VerticalScroll:
+        return self.query_one(".dialog-body", VerticalScroll)
+
+    def action_close(self) -> None:
+        self.dismiss(None)
+
+    def action_scroll(self, rows: int) -> None:
+        self._body.scroll_relative(y=rows, animate=False)
+
+    def action_end(self, last: bool) -> None:
+        body = self._body
+        body.scroll_to(y=body.max_scroll_y if last else 0, animate=False)
+
+    def action_part(self, direction: int) -> None:
+        """Have the next heading at the top, or the one before."""
+        body = self._body
+        rows = [one.virtual_region.y for one in self.query(".part-heading")]
+        here = round(body.scroll_y)
+        if direction > 0:
+            goal = next((row for row in rows if row > here), None)
+        else:
+            goal = next((row for row in reversed(rows) if row < here), 0)
+        if goal is not None:
+            body.scroll_to(y=goal, animate=False)
+
+
+class HelpDialog(PartsDialog):
+    """What a screen shows, and the keys that hold right now."""
+
+    def __init__(self, title: str, text: str, keys: list[tuple[str, str]]) -> None:
+        paragraphs = [" ".join(one.split()) for one in text.strip().split("\n\n")]
+        super().__init__(
+            f"Help: {title}", (Part("What this is", prose(paragraphs)), keys_part(keys))
+        )
+
+
+def prose(paragraphs: Iterable[str]) -> tuple[tuple[str, Content], ...]:
+    """Paragraphs as blocks of a part."""
+    return tuple(("part-prose", literal(one)) for one in paragraphs)
+
+
+def keys_part(keys: list[tuple[str, str]]) -> Part:
+    """The keys with what they do."""
+    width = max((len(key) for key, _ in keys), default=0) + 2
+    rows = (assemble((f"{key:<{width}}", "$text-accent"), words) for key, words in keys)
+    return Part("Keys", (("part-prose", lines(*rows)),))
 
 
 class CrashDialog(TextDialog):
@@ -131,6 +210,8 @@ def keys_of(active: Mapping[str, ActiveBinding]) -> list[tuple[str, str]]:
         binding = bound.binding
         if binding.action.startswith("step(") or binding.system or not binding.description:
             continue
+        if binding in ScrollableContainer.BINDINGS:
+            continue  # everybody's
         words = binding.description
         if binding.tooltip:
             words += f": {binding.tooltip}"

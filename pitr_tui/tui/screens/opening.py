@@ -39,7 +39,7 @@ class OpenedRun:
 
 
 @dataclass(frozen=True, slots=True)
-class _Places:
+class ReachPlaces:
     """The places of a recorded run, as the session reaches them."""
 
     reach: Reach
@@ -62,7 +62,7 @@ def open_run(record: RunRecord, reach: Reach, cancel: threading.Event) -> Opened
     view, log = read_run(record, cancel)
     if not outcome(view).commands:
         raise RefusedError(f"nothing is left of the run {record.name}", str(outcome(view)))
-    plan = plan_from(view.plan, _Places(reach))
+    plan = plan_from(view.plan, ReachPlaces(reach))
     return OpenedRun(record, view, log, plan, plan.secondary.is_running())
 
 

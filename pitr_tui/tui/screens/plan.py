@@ -54,42 +54,6 @@ class PlanPane(SwitchPane):
 
     step = WizardStep.PLAN
     first_focus = ".step-body"
-    help_text = """
-The recovery makes a secondary: a new PostgreSQL server in a new directory or, behind a
-Docker engine, a new container with a new volume, from a copy of the backup. The primary,
-the backup and the archive are only read.
-
-"recover into" takes a directory of this machine, volume:NAME for a new volume, or
-engine:/DIR for a directory of the engine's machine. The container gets the primary's own
-image, or the one that you name: with another C library text may sort otherwise. "m"
-changes between a container and this machine.
-
-GREEN: nothing speaks against it, and the record at which it will stop was seen in the WAL.
-AMBER: it may work, and something is not proven; "u" stops where it can be proven, at the
-last transaction that is there. RED: it cannot succeed, and the first ✗ says why.
-
-"then" is what the server does at the target (recovery_target_action): "pause" keeps it
-readable and in recovery, so that you can look and, if it was too early, go on. "promote"
-opens it for writing on a new timeline.
-
-The secondary cannot harm anybody: archive_mode is off, no primary_conninfo, no logical
-replication workers, its own socket, no network for a container, and a TCP port only if you
-name one (on 127.0.0.1).
-
-Where a copy stands already, paused or kept after a failure, the plan is to go on with that:
-nothing is copied again, and replay goes forward only. "n" makes a new copy instead, in a new
-place; the other one stays as it is.
-
-"s" finishes the segment that the primary is writing (it asks first, with the statements),
-waits for it in the archive and looks again: do that when the target is younger than the
-last archived segment.
-
-"d" shows the plan: every file that will be written, with its text, and every command. What
-it shows is what the run does. From version 12 on the settings go into
-postgresql.auto.conf beside recovery.signal, before that into recovery.conf.
-
-Without the screen: pitr restore … --dry-run, pitr resume NAME --target-…
-"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("d,f6", "details", "Plan", id="details", tooltip="every file and command"),
         Binding(

@@ -43,22 +43,6 @@ class RecoverPane(Discarding):
     title = "Recover"
     scrolls = False
     first_focus = "LogView"
-    help_text = """\
-The plan is carried out: the backup is copied to the destination, the settings are written, and
-a secondary is started there. It replays the WAL that pitr hands to it, up to your target.
-
-The badge says how it stands. "Readable" is not "at the target": only when the badge says so
-have the data the state that you asked for. Below is the secondary's own log.
-
-You may look at other steps meanwhile. Stopping the run takes away what it has made; your
-backup, your archive and the primary are not touched by it in any case.
-
-Where a run fails and a restart may be enough, its copy is kept: "r" goes on with it and copies
-nothing again; a setting of which the secondary said that it is too low is raised. Such a run is
-not removed any more unless you say so ("D"). It can be gone on with later, too.
-
-Without the screen: pitr restore …, pitr resume NAME, pitr discard NAME
-"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x,ctrl+c", "stop_run", "Stop", tooltip="stop the secondary"),
         Binding("r,ctrl+r", "try_again", "Retry", tooltip="the same plan once more"),

@@ -43,30 +43,6 @@ class TargetPane(WalPane):
     step = WizardStep.TARGET
     first_focus = "#moments"
     scrolls = False
-    help_text = """
-Everything left of the cut is kept, everything right of it is lost. The cut stands between
-two transactions: choose the one that did the damage, and the recovery stops just before it
-(or just after it, with "a").
-
-The list has the suspects first: dropped and truncated tables, deletions and updates of many
-rows. Below are restore points and what else was seen. "v" shows every transaction that
-ended, "f" filters by a word of a table's name, rows (>1000) and times (14:30..14:40), and
-"i" tells all that a transaction did. ← and → in the picture move the cut, too.
-
-"t" takes a time (14:35, yesterday 14:35, 10 min ago, 2026-11-22 14:35:02.117+01), a WAL
-position, a transaction id, a restore point's name, "end of backup" or "latest". A time
-without a zone is one of the zone in the headline; "z" changes that.
-
-PostgreSQL is told the safest target that there is for it: the id of a transaction where the
-WAL was read (recovery_target_xid with recovery_target_inclusive), because clocks can be put
-back and an idle server never passes a time.
-
-A backup can only reach what lies after its own end. The newest one that is over before the
-cut is taken, because it needs the least replay; "b" shows all with what speaks against them.
-
-Without the screen: pitr wal suspects, pitr restore --target-xid … --exclusive |
---target-time … | --target-lsn … | --target-name … | --immediate | --latest
-"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("t,f2", "type", "Type it", id="type", tooltip="type a time, xid, LSN or name"),
         Binding("a,f6", "after", "Just after", id="after", tooltip="stop just after it, or before"),

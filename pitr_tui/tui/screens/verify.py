@@ -37,28 +37,6 @@ class VerifyPane(SecondaryFate):
     step = WizardStep.VERIFY
     title = "Verify"
     first_focus = "#tables"
-    help_text = """\
-The secondary has stopped where it was to. Above are the sentence that PostgreSQL said to that
-and the checks; below are its tables with their exact number of rows, beside the primary's.
-
-Checks that came out well are told in one line; "e" shows each with what was seen.
-
-Ask it anything with a query: it runs in a read-only transaction, in the database of the table
-that is highlighted. Unlogged tables are empty after every recovery. "k" keeps the query with
-its answer as a check of your own, which is made again after the next recovery of this cluster;
-checks can be written into pitr.yaml, too.
-
-Paused, it stays as it is for as long as you like, and "s" steps on to a later target with the
-same copy. There is no step back, but a new copy can be made for an earlier one. Promoted, it
-opens for writing on a timeline of its own and there is no way back to the pause. Thrown away, it
-is stopped and removed.
-
-"w" writes a secondary in a container down as a service of a compose file: of one of its own,
-or of the compose file's service beside the primary.
-
-Without the screen: pitr verify last, pitr resume last --target-…, pitr promote last,
-pitr discard last, and psql, as the command at the bottom shows.
-"""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash,ctrl+f", "query", "Query", tooltip="a read-only query to the secondary"),
         Binding(

@@ -15,17 +15,24 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
-from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Static
 
 from pitr_tui.errors import PitrError
 from pitr_tui.tui.literal import assemble
-from pitr_tui.tui.messages import RunOpened, SessionChanged, StepPassed, StepWanted
+from pitr_tui.tui.messages import (
+    RunOpened,
+    SessionChanged,
+    SessionOpened,
+    StepPassed,
+    StepWanted,
+)
+from pitr_tui.tui.screens.lab_keys import CARDS, LabKeys
+from pitr_tui.tui.widgets.coach import CoachPanel
 from pitr_tui.tui.widgets.stepper import NAMES, TITLES, Stepper
 
 if TYPE_CHECKING:
     from pitr_tui.tui.bridge import Bridge
-    from pitr_tui.tui.screens.step import StepPane
+    from pitr_tui.tui.screens.pane import Pane
     from pitr_tui.tui.session import Session, WizardStep
 
 _SCREENS = "pitr_tui.tui.screens"
@@ -37,6 +44,7 @@ PANES = {
     "plan": (f"{_SCREENS}.plan", "PlanPane"),
     "recover": (f"{_SCREENS}.recover", "RecoverPane"),
     "verify": (f"{_SCREENS}.verify", "VerifyPane"),
+    CARDS: (f"{_SCREENS}.lab_cards", "LabPane"),
 }
 
 
@@ -49,7 +57,7 @@ class NextLine(Static):
             screen.action_go_on()
 
 
-class WizardScreen(Screen[None]):
+class WizardScreen(LabKeys):
     """The one screen of the wizard. It owns the moves between steps, and nothing else."""
 
     AUTO_FOCUS = None
@@ -77,11 +85,12 @@ class WizardScreen(Screen[None]):
         Binding("pageup", "scroll_pane(-1)", "Scroll up", id="page_up", show=False),
     ]
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, first: str = NAMES[0]) -> None:
         super().__init__(id="wizard")
         self.session = session
-        self.panes: dict[str, StepPane] = {}
-        self.current = NAMES[0]
+        self.panes: dict[str, Pane] = {}
+        self.current = first
+        self._last_step = NAMES[0]
 
     # Painting: the frame first, the rest after it.
 
@@ -89,6 +98,7 @@ class WizardScreen(Screen[None]):
         yield Static("", markup=False, id="header-line")
         yield Stepper()
         yield Vertical(id="stage")
+        yield CoachPanel()
         yield NextLine("", markup=False, id="next-line")
 
     def on_mount(self) -> None:
@@ -120,10 +130,11 @@ class WizardScreen(Screen[None]):
             if str(s) in open_steps and way.missing_in(self.session, s) is None
         }
         stepper.show(self.current, done, open_steps)
+        self.show_coach()
         pane = self.panes.get(self.current)
         if pane is not None:
             action = pane.next_action()
-            self.say(f"enter: {action}" if action else "")
+            self.say(self.lab_says() or (f"enter: {action}" if action else ""))
             if self.focused is None or pane not in self.focused.ancestors:
                 pane.take_focus()
 
@@ -159,15 +170,16 @@ class WizardScreen(Screen[None]):
 
     def on_resize(self) -> None:
         self._header_line()
+        self.show_coach()
 
     # Moving.
 
-    async def _pane(self, name: str) -> StepPane:
-        """A step, made now if it never was."""
+    async def _pane(self, name: str) -> Pane:
+        """A step or the cards, made now if it never was."""
         pane = self.panes.get(name)
         if pane is None:
             module, class_name = PANES[name]
-            made: StepPane = getattr(import_module(module), class_name)(self.session)
+            made: Pane = getattr(import_module(module), class_name)(self.session)
             pane = self.panes[name] = made
             await self.query_one("#steps", ContentSwitcher).add_content(pane)
         return pane
@@ -179,6 +191,8 @@ class WizardScreen(Screen[None]):
         if name != self.current and (before := self.panes.get(self.current)) is not None:
             before.leave()
         self.current = name
+        if name in NAMES:
+            self._last_step = name
         switcher.current = pane.id
         pane.show_problem(None)
         pane.enter()
@@ -216,6 +230,9 @@ class WizardScreen(Screen[None]):
             await self.action_previous()
 
     async def action_previous(self) -> None:
+        if self.current not in NAMES:
+            await self.show(self._last_step)
+            return
         place = NAMES.index(self.current)
         if place:
             await self.show(NAMES[place - 1])
@@ -227,13 +244,20 @@ class WizardScreen(Screen[None]):
                 body.scroll_relative(y=direction * max(1, body.size.height - 2), animate=False)
 
     def action_help(self) -> None:
+        """The lesson of the step, or what stands in the place of one."""
         from pitr_tui.tui.screens.dialogs import HelpDialog, keys_of
+        from pitr_tui.tui.screens.lesson import open_lesson
+        from pitr_tui.tui.screens.step import StepPane
 
         pane = self.panes.get(self.current)
-        if pane is not None and self.is_current:
-            self.app.push_screen(
-                HelpDialog(TITLES[self.current], pane.help_text, keys_of(self.active_bindings))
-            )
+        if pane is None or not self.is_current:
+            return
+        keys = keys_of(self.active_bindings)
+        if isinstance(pane, StepPane):
+            steps = [one for one in self.panes.values() if isinstance(one, StepPane)]
+            open_lesson(pane, steps, keys)
+        else:
+            self.app.push_screen(HelpDialog(self.current, pane.help_text, keys))
 
     async def on_step_passed(self, message: StepPassed) -> None:
         self.session.passed.add(message.step)
@@ -247,6 +271,15 @@ class WizardScreen(Screen[None]):
         if message.run is not None:
             (await self._pane("recover")).show_run(message.run)
         await self.show("recover" if self.session.secondary is None else "verify")
+
+    async def on_session_opened(self, message: SessionOpened) -> None:
+        """Another way begins: nothing that the panes know belongs to it."""
+        self.query_one("#steps", ContentSwitcher).current = None
+        for pane in self.panes.values():
+            await pane.remove()
+        self.panes.clear()
+        self.session = message.session
+        await self.show(message.pane)
 
     async def on_step_wanted(self, message: StepWanted) -> None:
         await self.go_to(message.step.value)
