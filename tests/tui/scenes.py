@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from unittest.mock import patch
 
+from textual._context import visible_screen_stack
 from textual.app import App
 from textual.events import Paste
 from textual.pilot import Pilot
@@ -103,6 +104,17 @@ def recorded_look(
     emit(Seen(CheckDone("unlogged tables", Status.NOTE, unlogged)))
     own = CheckDone("all orders are there", Status.OK, "1200000, expected >= 1200000")
     emit(Seen(own, SeenKind.OWN))
+    if run.promoted is not None:
+        for name, status, evidence in (
+            ("statistics", Status.NOTE, "what the server counted is gone"),
+            (
+                "base backup",
+                Status.WARNING,
+                "it writes timeline 2, of which there is no backup yet",
+            ),
+            ("archiving", Status.WARNING, "nothing is archived"),
+        ):
+            emit(Seen(CheckDone(name, status, evidence), SeenKind.TODO))
 
 
 def session_at(now: datetime) -> Session:
@@ -222,7 +234,8 @@ async def until(pilot: Pilot[Any], happened: Callable[[], object], seconds: floa
 
 
 def screen_text(app: App[Any]) -> str:
-    """What a person sees, row by row."""
+    """What a person sees, row by row, with what lies below a dialog."""
+    visible_screen_stack.set(app._background_screens)
     rows = app.screen._compositor.render_strips()
     return "\n".join(strip.text[: app.size.width].rstrip() for strip in rows) + "\n"
 

@@ -1,47 +1,26 @@
 """The wizard as it looks: before a recovery over a made world, then replayed from journals."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.tui.conftest import Golden, Snap
-from tests.tui.first_scenes import FIRST_SCENES, FirstScene
-from tests.tui.pictures import SCREENSHOTS, SHOWN, THEMES
-from tests.tui.replay_scenes import REPLAY_SCENES, ReplayScene
-from tests.tui.scenes import LARGE, SCENES, SMALL, Scene, screen_text
-from tests.tui.standing_scenes import STANDING_SCENES, KeptScene
-
-SNAPSHOTS = Path(__file__).parent / "__snapshots__" / "test_pictures"
+from tests.tui.conftest import Golden
+from tests.tui.pictures import ALL_SCENES, SCREENSHOTS, Playable, all_names, drawn, walked
 
 
-def named(size: tuple[int, int]) -> str:
-    """The name of a snapshot of this size."""
-    return f"{size[0]}x{size[1]}"
+@pytest.mark.parametrize("scene", ALL_SCENES, ids=lambda scene: scene.name)
+async def test_scene(scene: Playable, golden: Golden) -> None:
+    """Draw them again with `python -m tests.tui.pictures`, when they shall look so from now on."""
+    seen = await drawn(scene)
+    golden(seen.text, "80x24")
+    for name, picture in seen.pictures.items():
+        kept = SCREENSHOTS / f"{name}.svg"
+        assert kept.read_text(encoding="utf-8") == picture, f"{kept.name} looks otherwise now"
 
 
-@pytest.mark.parametrize(
-    "scene",
-    [*FIRST_SCENES, *SCENES, *REPLAY_SCENES, *STANDING_SCENES],
-    ids=lambda scene: scene.name,
-)
-async def test_scene(
-    scene: FirstScene | Scene | ReplayScene | KeptScene, snap: Snap, golden: Golden
-) -> None:
-    async with scene.played(SMALL, THEMES[SMALL]) as pilot:
-        golden(screen_text(pilot.app), named(SMALL))
-        await snap(pilot, named(SMALL))
-        pilot.app.theme = THEMES[LARGE]
-        await pilot.resize_terminal(*LARGE)
-        await snap(pilot, named(LARGE))
+async def test_the_walk_is_what_a_person_sees() -> None:
+    for name, picture in (await walked()).items():
+        kept = SCREENSHOTS / f"{name}.svg"
+        assert kept.read_text(encoding="utf-8") == picture, f"{kept.name} looks otherwise now"
 
 
-@pytest.mark.parametrize("picture", SHOWN)
-def test_the_screenshots_are_what_the_snapshots_show(picture: str) -> None:
-    """What the snapshots show is compared with the program above; draw with tests.tui.pictures."""
-    scene, size = SHOWN[picture]
-    snapshot = SNAPSHOTS / f"test_scene[{scene}][{named(size)}].svg"
-    assert (SCREENSHOTS / f"{picture}.svg").read_bytes() == snapshot.read_bytes()
-
-
-def test_no_screenshot_is_left_over() -> None:
-    assert {path.name for path in SCREENSHOTS.iterdir()} == {f"{name}.svg" for name in SHOWN}
+def test_no_picture_is_left_over() -> None:
+    assert {path.name for path in SCREENSHOTS.iterdir()} == {f"{one}.svg" for one in all_names()}

@@ -30,9 +30,8 @@ from pitr_tui.tui.widgets.timeline import TimelineView
 from pitr_tui.tui.widgets.virtual_list import Cell, VirtualList
 from pitr_tui.wal.chronicle import Chronicle
 from tests.tui import pasts, stories
-from tests.tui.conftest import Golden, Snap
+from tests.tui.conftest import Golden
 from tests.tui.first_scenes import chosen, unnoted
-from tests.tui.pictures import THEMES
 from tests.tui.scenes import LARGE, SMALL, opened, paste, screen_text, settled, until
 from tests.tui.world import NOTED, NOW, MadePrimary, World, segment
 from tests.unit.made import write_files
@@ -286,7 +285,7 @@ async def test_stop_there_is_one_key() -> None:
         assert "● reachable" in screen_text(pilot.app)
 
 
-async def test_nobody_waits_for_the_reading(snap: Snap, golden: Golden) -> None:
+async def test_nobody_waits_for_the_reading(golden: Golden) -> None:
     """What was read so far can be used; escape stops the rest; F5 begins it anew."""
     go_on, began = threading.Event(), threading.Event()
 
@@ -306,7 +305,6 @@ async def test_nobody_waits_for_the_reading(snap: Snap, golden: Golden) -> None:
 
     async with at_target() as pilot:
         session = session_of(pilot)
-        pilot.app.theme = THEMES[SMALL]
         with (
             patch.object(reading, "read", read),
             patch("pitr_tui.tui.widgets.jobline.time", SimpleNamespace(monotonic=still)),
@@ -315,7 +313,6 @@ async def test_nobody_waits_for_the_reading(snap: Snap, golden: Golden) -> None:
             await until(pilot, lambda: "38 %" in screen_text(pilot.app))
             await until(pilot, lambda: "1 suspect," in screen_text(pilot.app))
             golden(screen_text(pilot.app), "80x24")
-            await snap(pilot, "80x24")
             assert session.aim is not None
             assert session.aim.cut == 167
             await pilot.press("escape")
@@ -331,9 +328,7 @@ async def test_nobody_waits_for_the_reading(snap: Snap, golden: Golden) -> None:
             assert session.aim.cut == 232  # nobody had chosen
 
 
-async def test_branches_are_followed_one_after_the_other(
-    tmp_path: Path, snap: Snap, golden: Golden
-) -> None:
+async def test_branches_are_followed_one_after_the_other(tmp_path: Path, golden: Golden) -> None:
     picture = pasts.with_branches(tmp_path)
     assert picture.surveyed is not None
     surveyed, told = picture.surveyed, picture.chronicle
@@ -344,7 +339,6 @@ async def test_branches_are_followed_one_after_the_other(
         return told
 
     async with at_target() as pilot:
-        pilot.app.theme = THEMES[SMALL]
         with (
             patch.object(reading, "survey", lambda session, cancel: surveyed),
             patch.object(reading, "read", read),
@@ -352,8 +346,6 @@ async def test_branches_are_followed_one_after_the_other(
             await pilot.press("f5")
             await settled(pilot)
             golden(screen_text(pilot.app), "80x24")
-            await pilot.resize_terminal(*LARGE)
-            await snap(pilot, "120x40")
             await pilot.press("c")
             await settled(pilot)
         assert asked == [None, 1]

@@ -17,7 +17,8 @@ from pitr_tui.tui.app import DARK, LIGHT, PitrApp
 from pitr_tui.tui.reach import Reach
 from pitr_tui.tui.screens import connect, connect_found
 from pitr_tui.tui.screens.connect_found import Behind
-from pitr_tui.tui.screens.dialogs import ConfirmDialog, CrashDialog, HelpDialog, TextDialog
+from pitr_tui.tui.screens.dialogs import ConfirmDialog, CrashDialog, TextDialog
+from pitr_tui.tui.screens.lesson import LessonDialog
 from pitr_tui.tui.session import Session, Story
 from pitr_tui.tui.widgets.problem import Problem
 from pitr_tui.tui.widgets.stepper import NAMES, Stepper
@@ -189,11 +190,11 @@ async def test_help_has_the_keys_that_hold() -> None:
     async with PitrApp(Session(clock=clock)).run_test(size=LARGE) as pilot:
         app = await opened(pilot)
         await pilot.press("question_mark")
-        await until(pilot, lambda: isinstance(app.screen, HelpDialog))
+        await until(pilot, lambda: isinstance(app.screen, LessonDialog))
         await pilot.pause()
         text = screen_text(app)
         assert "The primary is the server that lost data" in text
-        await pilot.press("pagedown", "pagedown")
+        await pilot.press("end")
         await pilot.pause()
         text = screen_text(app)
         assert "ctrl+n" in text

@@ -162,6 +162,8 @@ class World:
     receiver: ReceiverStatus | None = None
     told: Callable[[], Chronicle | PitrError] = stories.accident
     runs: tuple[Glance, ...] = ()
+    servers: tuple[RunningServer, ...] = SERVERS
+    estimate: Estimate | None = ESTIMATE
 
     def make(self) -> None:
         """An archive with a gap, and three backups of which one is broken."""
@@ -199,7 +201,7 @@ class World:
             for pane in ("connect", "connect_found", "archive", "archive_change", "wal_switch"):
                 stack.enter_context(patch(f"{_SCREENS}.{pane}.Primary", primary))
             for name, made in {
-                f"{_SCREENS}.connect_found.find_running": lambda: SERVERS,
+                f"{_SCREENS}.connect_found.find_running": lambda: self.servers,
                 f"{_SCREENS}.connect.look_behind": lambda reach, compose: self.behind,
                 f"{_SCREENS}.receiving.look_at_receiver": lambda session: self.receives(),
                 f"{_SCREENS}.archive.look_at": self.look_at,
@@ -333,7 +335,10 @@ class World:
             for one in checks
         )
         judgement = replace(
-            judgement, checks=checks, sentence=self.shown(judgement.sentence), estimate=ESTIMATE
+            judgement,
+            checks=checks,
+            sentence=self.shown(judgement.sentence),
+            estimate=self.estimate,
         )
         return Checked(plan, judgement, self.shown(plan.render()), where)
 
