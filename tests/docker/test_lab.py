@@ -148,6 +148,7 @@ async def test_a_primary_that_runs_is_found_like_every_other(engine: DockerClien
         assert_full_marks(engine, one)
 
 
+@pytest.mark.matrix
 async def test_a_primary_that_is_lost_is_found_by_its_mounts(engine: DockerClient) -> None:
     with lab(engine, "disk-gone", "18") as one:
         assert not Path(f"{one.told['directory']}/primary").exists()

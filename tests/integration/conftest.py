@@ -66,10 +66,11 @@ def own_world(request: pytest.FixtureRequest) -> Iterator[World]:
     world.close()
 
 
-def majors(*names: str) -> pytest.MarkDecorator:
-    """Run a test on these major versions; all but the oldest and the newest are `matrix`."""
-    often = set(OLD_AND_NEW) & set(names) or {names[0]}
+def majors(*names: str, often: tuple[str, ...] = OLD_AND_NEW) -> pytest.MarkDecorator:
+    """Run a test on these major versions; all but those of `often` are `matrix`."""
+    every_run = set(often) & set(names) or {names[0]}
     params = [
-        name if name in often else pytest.param(name, marks=pytest.mark.matrix) for name in names
+        name if name in every_run else pytest.param(name, marks=pytest.mark.matrix)
+        for name in names
     ]
     return pytest.mark.parametrize("world", params, indirect=True)

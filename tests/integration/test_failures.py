@@ -100,7 +100,7 @@ def test_gap_without_a_target_is_a_failure(world: World) -> None:
         shutil.rmtree(archive)
 
 
-@majors("11", "15", "18")
+@majors("18", "15", "11", often=("18",))
 @pytest.mark.parametrize("damage", ["truncated", "foreign", "zeroed", "empty"])
 def test_unusable_segment_stops_the_recovery_and_is_named(world: World, damage: str) -> None:
     archive = world.copy_archive(f"damaged-{damage}")
