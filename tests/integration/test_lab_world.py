@@ -232,7 +232,7 @@ def test_a_killed_worker_leaves_a_truth_that_can_be_settled(stage: Stage) -> Non
         stage.require_true()
     numbers = [one.number for one in stage.truth().main]
     assert numbers == sorted(set(numbers))
-    assert stage.truth().next_item > 100
+    assert stage.truth().next_item > 75  # an item may be two commits
 
 
 @pytest.mark.parametrize("committed", [True, False])
