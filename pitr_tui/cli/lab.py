@@ -64,14 +64,10 @@ def score(parsed: argparse.Namespace, output: Output) -> int:
     """Compare what was recovered with the truth; exit 0 only for full marks."""
     from pitr_tui.cli.lab_score_words import say_score
     from pitr_tui.cli.places import RunPlaces
-    from pitr_tui.lab.answer import candidate
     from pitr_tui.lab.score import score as score_of
-    from pitr_tui.recovery.events import utc_now
 
     lab = record.require_current()
-    answer = candidate(lab, parsed.run or None, RunPlaces(parsed))
-    result = score_of(lab, answer.where, answer.run, utc_now())
-    diary.keep_score(lab, result)
+    result = score_of(lab, parsed.run or None, RunPlaces(parsed))
     say_score(result, lab.scenario, output)
     return 0 if result.perfect else 1
 

@@ -25,6 +25,7 @@ from pitr_tui.containers.refusal import (
     status_of,
     words,
 )
+from pitr_tui.containers.sdk import load_sdk
 from pitr_tui.containers.ssh import SshForward
 from pitr_tui.errors import UsageError
 from pitr_tui.postgres.quote import visible
@@ -64,6 +65,7 @@ class Engine:
 
         Raises EngineError when there is none, it may not be used, or it is too old.
         """
+        load_sdk()
         place = _reachable(_place(url, os.environ))
         try:
             greeter = place.client("1.40", place.patience)

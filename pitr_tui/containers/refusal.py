@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pitr_tui.containers.sdk import load_sdk
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.quote import visible
 
@@ -39,6 +40,7 @@ def engine_errors(what: str, hint: str = "") -> Iterator[None]:
 
 def is_of_engine(error: BaseException) -> bool:
     """Whether the SDK, its HTTP library or a broken connection raised it."""
+    load_sdk()
     from docker.errors import DockerException
     from requests.exceptions import RequestException
     from urllib3.exceptions import HTTPError

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pitr_tui.errors import CancelledError, PitrError
 from pitr_tui.lab import hurt
@@ -120,7 +120,7 @@ class Player:
         taken = BackupTaken(
             name=name,
             start=backup.label.start_lsn,
-            stop=backup.stop_lsn or self._now()[0],
+            stop=backup.stop_lsn or self.recorder.here().lsn,
             timeline=backup.label.timeline,
             whole=True,
         )
@@ -129,7 +129,7 @@ class Player:
 
     def _note(self, name: str) -> None:
         """A whole second: what was committed so far is before it, what comes now is behind it."""
-        _, now = self._now()
+        now = self.recorder.here().at
         whole = now.replace(microsecond=0) + timedelta(seconds=1)
         self._wait((whole - now + _BESIDE).total_seconds())
         noted = self.recorder.note(name)
@@ -174,12 +174,6 @@ class Player:
             self.recorder.writer.write(WalEnd(hurt.archived_end(self.ground)))
             shutil.rmtree(server.data_directory)
         self.primary = str(how)
-
-    def _now(self) -> tuple[Lsn, datetime]:
-        database = self.ground.server.database
-        function = self.ground.server.version.current_lsn_function
-        lsn, at = database.row(f"SELECT {function}()::text, clock_timestamp()")  # noqa: S608
-        return Lsn.parse(lsn), at
 
     def _wait(self, seconds: float) -> None:
         if self.cancel.wait(max(0.0, seconds)):

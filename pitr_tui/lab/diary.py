@@ -89,7 +89,7 @@ def take_hint(lab: Lab) -> Hint:
 
 def keep_score(lab: Lab, score: Score) -> None:
     """Write a score down, whole in a file of its own. Raises PitrError."""
-    path = lab.record_directory / f"score-{len(scores(lab)) + 1}.json"
+    path = lab.record_directory / f"score-{sum(one.what == _SCORE for one in deeds(lab)) + 1}.json"
     try:
         write_private(path, json.dumps(score.to_json(), indent=1) + "\n")
     except OSError as error:

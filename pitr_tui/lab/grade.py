@@ -26,13 +26,13 @@ def stake_of(truth: Truth, best: Best, newest: int) -> int:
 
 
 def harmed(truth: Truth) -> frozenset[Row]:
-    """The rows that bad commits touched, with those of the tables that they dropped."""
+    """The rows that the accident touched, with those of the tables that it dropped."""
     found: set[Row] = set()
-    for commit in truth.commits:
+    for commit in truth.main:
         if commit.good:
             continue
         found |= {(table, key) for table, changed in commit.changes.items() for key in changed}
-        if commit.dropped and commit in truth.main:
+        if commit.dropped:
             before = truth.rows_after(commit.number - 1)
             for table in commit.dropped:
                 found |= {(table, key) for key in before.get(table) or ("",)}
@@ -62,27 +62,20 @@ def marks_for(mistakes: Collection[Row], stake: int, bad: frozenset[Row], kept: 
     return min(_ALMOST, FULL * undone * (stake - lost) // (max(1, len(bad)) * stake))
 
 
-def sentence(
-    compared: Comparison, best: Best, cut: Commit | Unknown | None, aside: tuple[str, ...] = ()
-) -> str:
-    """How the answer is, in one sentence; `aside` tells what it took to get there."""
-    told = _said(compared, best, cut)
-    return told + (f", {' and '.join(aside)}" if aside else "") + "."
-
-
-def _said(compared: Comparison, best: Best, cut: Commit | Unknown | None) -> str:
+def sentence(compared: Comparison, best: Best, cut: Commit | Unknown | None) -> str:
+    """How the answer is, in one sentence."""
     lost, wrong = len(compared.lost), len(compared.wrong)
     if not lost and not wrong:
-        return "Everything good that could be reached is there, and nothing that is wrong"
+        return "Everything good that could be reached is there, and nothing that is wrong."
     if compared.missing_tables and len(compared.missing_tables) == len(compared.tables):
-        return f"Nothing of the shop is there: {count_text(lost, 'good row')} are lost"
+        return f"Nothing of the shop is there: {count_text(lost, 'good row')} are lost."
     parts = []
     if lost:
         parts.append(f"{count_text(lost, 'good row')} {_is(lost)} lost")
     if wrong:
         parts.append(f"{count_text(wrong, 'row')} {_is(wrong)} there that must not be")
     numbers = ", and ".join(parts)
-    return f"{_why(compared, best, cut)}: {numbers}"
+    return f"{_why(compared, best, cut)}: {numbers}."
 
 
 def _why(compared: Comparison, best: Best, cut: Commit | Unknown | None) -> str:

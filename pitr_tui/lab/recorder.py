@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pitr_tui.errors import PitrError
 from pitr_tui.lab.capture import difference, rows_of, touched_rows
-from pitr_tui.lab.session import AwayError, Session
+from pitr_tui.lab.session import AwayError, Position, Session
 from pitr_tui.lab.shop import TABLES, ShopTransaction, opening, schema_statements
 from pitr_tui.lab.shop_deeds import Till
 from pitr_tui.lab.truth import (
@@ -143,6 +143,12 @@ class Recorder:
             )
             self.writer.write(commit)
         return commit
+
+    def here(self) -> Position:
+        """Where the WAL and the clock are now. Raises PitrError."""
+        session = self._session(0)
+        with session.told():
+            return session.position()
 
     def note(self, name: str) -> Noted:
         """Write down the clock, the position and the next transaction id. Raises PitrError."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.lab import diary
+from pitr_tui.lab.answer import candidate
 from pitr_tui.lab.capture import rows_of
 from pitr_tui.lab.compare import compare
 from pitr_tui.lab.grade import harmed, marks_for, sentence, stake_of
@@ -18,11 +19,12 @@ from pitr_tui.lab.scenario import Answer
 from pitr_tui.lab.settling import settle
 from pitr_tui.lab.truth import Best, Commit, Rows, Truth, TruthWriter, Unknown
 from pitr_tui.postgres.quote import one_line
+from pitr_tui.recovery.events import utc_now
+from pitr_tui.recovery.plan_record import Places
 from pitr_tui.recovery.report import tale_of
 from pitr_tui.recovery.runs import RunRecord
 from pitr_tui.recovery.verify import system_identifier
 from pitr_tui.servers.sql import Database
-from pitr_tui.wording import count_text
 
 __all__ = ["AroundRow", "RowDifference", "Score", "TableCount", "score"]
 
@@ -32,16 +34,19 @@ _NEIGHBOURS = 3
 _Cut = Commit | Unknown | None
 
 
-def score(lab: Lab, where: Database, run: RunRecord | None, now: datetime) -> Score:
-    """Ask the server for every row, and compare. The person has been told the answer then.
+def score(lab: Lab, run_name: str | None, places: Places) -> Score:
+    """Ask the answer's server for every row, compare, and write the score down.
 
-    Raises RefusedError for a server that holds no answer of this lab, or one that cannot be read
-    as it stands, PitrError.
+    `run_name` None is the newest run that has reached its target. Raises RefusedError where
+    there is no answer of this lab yet, or none that can be read as it stands, PitrError.
     """
-    shop = _impatient(where)
+    answer = candidate(lab, run_name, places)
+    shop = _impatient(answer.where)
     _require_answer(lab, shop)
-    truth, found = _asked(lab, shop, run)
-    return scored(lab, truth, found, Effort.of(lab, run, now))
+    truth, found = _asked(lab, shop, answer.run)
+    result = scored(lab, truth, found, Effort.of(lab, answer.run, utc_now()))
+    diary.keep_score(lab, result)
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +73,6 @@ class Effort:
             attempts=len(others),
             after_answer=diary.has_seen_answer(lab),
         )
-
-    @property
-    def words(self) -> tuple[str, ...]:
-        said = []
-        if self.hints:
-            said.append(f"with {count_text(self.hints, 'hint')}")
-        if self.attempts:
-            said.append(f"after {count_text(self.attempts, 'other run')}")
-        if self.after_answer:
-            said.append("after having seen the answer")
-        return tuple(said)
 
 
 def scored(lab: Lab, truth: Truth, found: Rows, effort: Effort) -> Score:
@@ -110,7 +104,7 @@ def scored(lab: Lab, truth: Truth, found: Rows, effort: Effort) -> Score:
         after_answer=effort.after_answer,
         cut=_cut_words(cut),
         best=_best_words(best, on_primary),
-        sentence=sentence(compared, best, cut, effort.words),
+        sentence=sentence(compared, best, cut),
         expert=lab.expert,
         around=_around(truth, best, cut),
         run=effort.run,

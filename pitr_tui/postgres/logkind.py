@@ -124,7 +124,7 @@ class ObservationKind(StrEnum):
     CONSISTENT = ("consistent", NEWS,
         "The data is consistent from {lsn} on; replay continues towards the target.")
     READ_ONLY_OPEN = ("read-only open", NEWS,
-        "The server is readable, but NOT at the target yet: that takes a line with "
+        "The server is readable, which is no proof of the target: that is a line with "
         '"recovery stopping", which may stand above this one.')
     RESTARTPOINT = ("restartpoint", NEWS,
         "The server saves its place in the replay.")

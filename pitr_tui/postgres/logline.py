@@ -208,8 +208,8 @@ def explain(observation: Observation) -> str:
 
     Names come from the log as they are: pass the sentence through `visible()` too.
 
-    >>> explain(Observation(ObservationKind.READ_ONLY_OPEN))[:50]
-    'The server is readable, but NOT at the target yet:'
+    >>> explain(Observation(ObservationKind.READ_ONLY_OPEN))[:54]
+    'The server is readable, which is no proof of the target'
     """
     said = {
         name: "(not told)" if (value := getattr(observation, name)) is None else value

@@ -19,7 +19,7 @@ from pitr_tui.storage.compression import plain_name, read_errors
 from pitr_tui.storage.path import ReadPath
 from pitr_tui.wal.segment import Part, parts_of
 
-_FEW = 2  # so many are sooner read than processes are started
+_LITTLE = 2 * DEFAULT_SEGMENT_SIZE  # so many bytes are sooner read than processes are started
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +59,11 @@ def facts_in_order(
     files = _files(archive, [_whole(one) for one in wanted], means.check)
     kept = _Kept(archive, variant, means.cache)
     unread = sum(
-        1
+        _size(one)
         for one in wanted
         if (file := files.get(_whole(one))) and not file.error and not kept.has(file, one)
     )
-    alone = unread <= _FEW or means.processes < _FEW
+    alone = unread <= _LITTLE or means.processes < 2
     tasks = (_task(archive, one, files.get(_whole(one)), kept, alone) for one in wanted)
     function = partial(read_one, read)
     with Workers(function, means.processes, means.check) as workers:
@@ -93,6 +93,10 @@ def parts(archive: WalArchive, segments: Iterable[WalSegment]) -> list[Wanted]:
 
 def _whole(one: Wanted) -> WalSegment:
     return one.whole if isinstance(one, Part) else one
+
+
+def _size(one: Wanted) -> int:
+    return (one.own if isinstance(one, Part) else one).size
 
 
 def _files(

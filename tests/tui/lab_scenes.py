@@ -44,9 +44,7 @@ class LabScene:
             if self.step == "target":  # the other steps read none of its files
                 world.make()
             stack.enter_context(world.opened())
-            stack.enter_context(
-                patch("pitr_tui.tui.screens.lab_scoring.score_lab", lambda *_: self.score)
-            )
+            stack.enter_context(patch("pitr_tui.lab.score.score", lambda *_: self.score))
             app = PitrApp(self._session(world))
             app.theme = theme
             async with app.run_test(size=size) as pilot:

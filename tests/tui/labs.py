@@ -73,10 +73,9 @@ def score(marks: int = 100) -> Score:
         cut=best if full else early,
         best=best,
         sentence=(
-            "Everything good that could be reached is there, and nothing that is wrong, "
-            "with 1 hint."
+            "Everything good that could be reached is there, and nothing that is wrong."
             if full
-            else "The answer ends too early: 3 good rows are lost, with 1 hint."
+            else "The answer ends too early: 3 good rows are lost."
         ),
         expert="Stop just before transaction 731. A guessed time loses orders.",
         around=tuple(

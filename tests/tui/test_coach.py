@@ -162,7 +162,7 @@ async def test_a_hint_is_taken_after_a_yes_and_written_down(
 async def test_the_score_is_shown_and_told_by_the_coach() -> None:
     open_lab = hinted()
     scene = FirstScene("", "target", lambda world: practising(chosen(world), open_lab), "reachable")
-    with patch("pitr_tui.tui.screens.lab_scoring.score_lab", lambda *_: score(87)):
+    with patch("pitr_tui.lab.score.score", lambda *_: score(87)):
         async with scene.played(LARGE) as pilot:
             app = pilot.app
             await pilot.press("S")
@@ -188,7 +188,7 @@ async def test_what_cannot_be_scored_yet_says_what_to_do() -> None:
         hint = "open it for writing with `pitr promote RUN`, then score again"
         raise RefusedError("a table cannot be read while it is paused", "locked", hint)
 
-    with patch("pitr_tui.tui.screens.lab_scoring.score_lab", refuse):
+    with patch("pitr_tui.lab.score.score", refuse):
         async with Scene("", lambda: journal(PAUSED), step="verify").played(SMALL) as pilot:
             app = pilot.app
             assert isinstance(app, PitrApp)

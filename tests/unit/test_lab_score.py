@@ -221,10 +221,7 @@ def test_what_it_took_is_told_and_changes_no_marks() -> None:
     effort = Effort("r", READY, 3.5, 2, 1, True)
     score = scored(lab, truth_of(*HISTORY), best_rows(), effort)
     assert score.marks == 100
-    assert score.sentence.endswith(
-        ", with 2 hints and after 1 other run and after having seen the answer."
-    )
-    assert (score.hints, score.attempts, score.minutes) == (2, 1, 3.5)
+    assert (score.hints, score.attempts, score.minutes, score.after_answer) == (2, 1, 3.5, True)
 
 
 def test_a_score_is_read_back_as_it_was() -> None:

@@ -229,7 +229,7 @@ def full(kind: K) -> Observation:
 @pytest.mark.parametrize(
     ("observation", "words"),
     [
-        (Observation(K.READ_ONLY_OPEN), "readable, but NOT at the target yet"),
+        (Observation(K.READ_ONLY_OPEN), "readable, which is no proof of the target"),
         (Observation(K.NO_CHECKPOINT), "do not remove backup_label"),
         (Observation(K.STOPPING, what="abort", xid=7, before=False), "after the rollback of"),
         (Observation(K.STOPPING, what="lsn", lsn=Lsn(40), before=True), "before the position 0/28"),

@@ -57,7 +57,7 @@ In the lab a PostgreSQL server of our own, with a small shop that keeps working,
 accident on purpose. You recover it with the same wizard as in earnest. What a perfect recovery
 holds is known: every commit was written down, so the score compares row by row.
 
-Nothing outside of the lab's own directory is touched, and there is one lab at a time. The shop
+Your own servers, backups and archives are not touched, and there is one lab at a time. The shop
 goes on until the lab is stopped, also when pitr is closed; its record and your marks stay.
 
 A hint is counted and told beside the marks; it takes none of them. A score can be asked for as

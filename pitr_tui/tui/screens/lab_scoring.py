@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pitr_tui.errors import PitrError, RefusedError
+from pitr_tui.lab.record import Lab
 from pitr_tui.lab.result import Score
 from pitr_tui.recovery.state import RunState
-from pitr_tui.tui.lab_session import OpenLab, score_lab
+from pitr_tui.tui.lab_session import OpenLab
 from pitr_tui.tui.screens.lab_dialogs import ScoreDialog
+from pitr_tui.tui.screens.opening import ReachPlaces
 from pitr_tui.tui.screens.pane import Pane
 
 _GROUP = "score"
@@ -34,10 +36,16 @@ def score_on(pane: Pane, open_lab: OpenLab, scored: Callable[[], None]) -> None:
         pane.show_problem(error)
 
     pane.run_job(
-        lambda emit, cancel: score_lab(lab, name, session.reach),
+        lambda emit, cancel: _score(lab, name, ReachPlaces(session.reach)),
         on_done=done,
         on_failed=failed,
         busy="asking the database for every row",
         cancel_hint="",
         group=_GROUP,
     )
+
+
+def _score(lab: Lab, run_name: str | None, places: ReachPlaces) -> Score:
+    from pitr_tui.lab.score import score
+
+    return score(lab, run_name, places)

@@ -9,7 +9,7 @@ from pitr_tui.postgres.quote import visible
 
 LONGEST = 1_000
 REMARKS = {
-    Kind.READ_ONLY_OPEN: "  ← NOT at target ",
+    Kind.READ_ONLY_OPEN: "  ← no proof of the target ",
     Kind.STOPPING: "  ← the target ",
 }
 _NO_TIME = " " * len("14:43:48.896  ")
