@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-from pitr_tui.cli.options import RUN_HELP
-
-Runner = Callable[[str, str], Callable[..., int]]
-_Actions = argparse._SubParsersAction  # argparse has no public name for it
+from pitr_tui.cli.options import RUN_HELP, Subcommands, late
 
 _DESCRIPTION = (
     "Practise: a shop's database is broken on purpose, you recover it, and the lab knows how well "
@@ -17,30 +13,30 @@ _DESCRIPTION = (
 )
 
 
-def add_lab(commands: _Actions[argparse.ArgumentParser], run: Runner) -> None:
-    """`pitr lab` and its actions; `run` gives the function of a module that is loaded late."""
+def add_lab(commands: Subcommands[argparse.ArgumentParser]) -> None:
+    """`pitr lab` and its actions."""
     parser = commands.add_parser(
         "lab", help="practise on a database broken on purpose", description=_DESCRIPTION
     )
     parser.add_argument("--json", action="store_true", help="print JSON lines")
-    parser.set_defaults(command=run("lab", "scenarios"))
+    parser.set_defaults(command=late("lab", "scenarios"))
     actions = parser.add_subparsers(title="actions", metavar="ACTION")
-    _list(actions, run)
-    _start(actions, run)
-    _while_it_runs(actions, run)
-    _for_instructors(actions, run)
+    _list(actions)
+    _start(actions)
+    _while_it_runs(actions)
+    _for_instructors(actions)
     worker = actions.add_parser("_work")  # started by `lab start`: without a help it is not listed
     worker.add_argument("directory", type=Path)
-    worker.set_defaults(command=run("lab", "work"))
+    worker.set_defaults(command=late("lab", "work"))
 
 
-def _list(actions: _Actions[argparse.ArgumentParser], run: Runner) -> None:
+def _list(actions: Subcommands[argparse.ArgumentParser]) -> None:
     parser = actions.add_parser("list", help="the scenarios, and your best marks so far")
-    parser.set_defaults(command=run("lab", "scenarios"))
+    parser.set_defaults(command=late("lab", "scenarios"))
     _json(parser)
 
 
-def _start(actions: _Actions[argparse.ArgumentParser], run: Runner) -> None:
+def _start(actions: Subcommands[argparse.ArgumentParser]) -> None:
     parser = actions.add_parser(
         "start",
         help="make a shop, let the accident happen, and tell the story; exit 3 if a lab runs",
@@ -73,11 +69,11 @@ def _start(actions: _Actions[argparse.ArgumentParser], run: Runner) -> None:
         metavar="N",
         help="transactions a second while you recover (the scenario's; 0 stops the shop)",
     )
-    parser.set_defaults(command=run("lab", "start"))
+    parser.set_defaults(command=late("lab", "start"))
     _json(parser)
 
 
-def _while_it_runs(actions: _Actions[argparse.ArgumentParser], run: Runner) -> None:
+def _while_it_runs(actions: Subcommands[argparse.ArgumentParser]) -> None:
     for name, words in (
         ("status", "the lab that runs, its story and its places; exit 3 if none runs"),
         ("hint", "the next hint of three; each one taken is told with your marks"),
@@ -87,30 +83,30 @@ def _while_it_runs(actions: _Actions[argparse.ArgumentParser], run: Runner) -> N
         ("open", "the wizard on the lab that runs; the scenarios to choose from if none does"),
     ):
         parser = actions.add_parser(name, help=words)
-        parser.set_defaults(command=run("lab", "open_wizard" if name == "open" else name))
+        parser.set_defaults(command=late("lab", "open_wizard" if name == "open" else name))
         if name != "open":
             _json(parser)
         if name == "score":
             _run_argument(parser)
 
 
-def _for_instructors(actions: _Actions[argparse.ArgumentParser], run: Runner) -> None:
+def _for_instructors(actions: Subcommands[argparse.ArgumentParser]) -> None:
     validate = actions.add_parser(
         "validate", help="every mistake in a scenario's file; exit 2 if any"
     )
     validate.add_argument("file", type=Path, metavar="FILE", help="a scenario in YAML")
     validate.add_argument("--play", action="store_true", help="also start it once, and stop it")
-    validate.set_defaults(command=run("lab_class", "validate"))
+    validate.set_defaults(command=late("lab_class", "validate"))
     export = actions.add_parser("export", help="a run with its journal, score and report, packed")
     _run_argument(export)
     export.add_argument("--to", type=Path, metavar="FILE", help="a new .tar.gz (named by the run)")
     export.add_argument("--name", default="", metavar="TRAINEE", help="whose work it is")
-    export.set_defaults(command=run("lab_class", "export"))
+    export.set_defaults(command=late("lab_class", "export"))
     listing = actions.add_parser(
         "class", help="the list of a class, from exports; exit 1 if one of them is not genuine"
     )
     listing.add_argument("exports", nargs="+", type=Path, metavar="EXPORT")
-    listing.set_defaults(command=run("lab_class", "listing"))
+    listing.set_defaults(command=late("lab_class", "listing"))
     for parser in (validate, export, listing):
         _json(parser)
 
