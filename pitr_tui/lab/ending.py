@@ -31,7 +31,9 @@ def stop(lab: Lab) -> tuple[str, ...]:
     _require_own(lab)
     worker.stop(lab)
     removed, left = _remove_containers(lab)
-    _stop_servers(lab)
+    if lab.image is None:
+        lab.server.stop()
+    _stop_servers(lab.directory)
     left += [sentence for run in runs if (sentence := _left_elsewhere(lab, run, removed))]
     _remove(lab.directory)
     record.ended(lab)
@@ -58,14 +60,8 @@ def _remove_containers(lab: Lab) -> tuple[frozenset[str], list[str]]:
 
 def _require_own(lab: Lab) -> None:
     """Raises RefusedError for a directory that this lab has not made: it is not removed."""
-    directory, mark = lab.directory, lab.directory / MARK
-    if not directory.exists():
-        return
-    try:
-        found = mark.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        found = ""
-    if found != lab.name or directory.is_symlink():
+    directory = lab.directory
+    if directory.exists() and not is_marked(directory, lab.name):
         raise RefusedError(
             f"{directory} is left alone",
             f"it has no file {MARK} that names the lab {lab.name}",
@@ -73,16 +69,33 @@ def _require_own(lab: Lab) -> None:
         )
 
 
-def _stop_servers(lab: Lab) -> None:
-    """Stop every server below the lab's directory, the primary and secondaries."""
-    world = lab.directory.resolve()
-    sockets = {socket_place(lab.directory / "socket")}
+def is_marked(directory: Path, name: str) -> bool:
+    """Whether this directory was made for the lab of that name."""
+    try:
+        found = (directory / MARK).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return found == name and not directory.is_symlink()
+
+
+def remove_world(directory: Path, image: str | None) -> None:
+    """Stop and remove what was made of a lab that nobody plays. Raises PitrError."""
+    if image is not None:
+        from pitr_tui.lab import container_ground
+
+        container_ground.remove_world(directory)
+    _stop_servers(directory)
+    _remove(directory)
+
+
+def _stop_servers(directory: Path) -> None:
+    """Stop every server below a lab's directory, the primary and secondaries."""
+    world = directory.resolve()
+    sockets = {socket_place(directory / "socket")}
     for server in find_running():
         if server.data_directory.is_relative_to(world):
             server.stop()
             sockets.add(Path(server.socket_directory))
-    if lab.image is None:
-        lab.server.stop()
     for place in sockets:
         if not place.resolve().is_relative_to(world) and place.name.startswith("pitr-"):
             with suppress(OSError):  # it is empty now, unless it is another's

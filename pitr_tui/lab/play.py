@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
-from pitr_tui.lab import record, template, worker
+from pitr_tui.lab import record, template, unfinished, worker
 from pitr_tui.lab.deeds import Player
 from pitr_tui.lab.ground import Ground, lab_directory
 from pitr_tui.lab.record import Lab
@@ -64,10 +64,12 @@ def start(order: StartOrder, tell: Tell, cancel: threading.Event) -> Lab:
     started = utc_now()
     name = record.lab_name(order.scenario.name, order.seed, started)
     with record.reserved(name) as record_directory:
+        unfinished.remove_others(name)
         directory = lab_directory(order.directory, order.user)
         ground = _ground(order, directory)
         stage = _Stage(order, ground, tell, cancel)
         try:
+            unfinished.note(name, directory, order.image)
             with TruthWriter(record_directory / "truth.jsonl") as writer:
                 primary = stage.play(writer)
             truth = Truth.read(record_directory / "truth.jsonl")
@@ -93,6 +95,7 @@ def start(order: StartOrder, tell: Tell, cancel: threading.Event) -> Lab:
                 expert=template.fill(order.scenario.expert, known),
             )
             record.create(lab)
+            unfinished.forget(name)
             worker.start(lab)
         except BaseException:
             try:

@@ -168,7 +168,6 @@ def create(lab: Lab) -> None:
     facts["scenario"] = lab.scenario.name  # the rest of it is in its file
     try:
         write_private(lab.scenario_path, lab.scenario.text)
-        write_private(lab.directory / MARK, f"{lab.name}\n")
         write_private(lab.facts_path, json.dumps(facts, indent=2) + "\n")
         write_private(labs_directory() / _CURRENT, f"{lab.name}\n")
     except OSError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -24,7 +26,7 @@ from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.backups import open_backup
 from pitr_tui.repositories.wholeness import look_whole
 from pitr_tui.servers.osuser import server_user
-from pitr_tui.servers.running import find_running
+from pitr_tui.servers.running import RunningServer, find_running
 from tests.integration.conftest import OLD_AND_NEW, installed
 
 pytestmark = pytest.mark.integration
@@ -120,12 +122,23 @@ def play(
     return start(order, tell, cancel or threading.Event())
 
 
+def until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def servers_below(place: Path) -> list[RunningServer]:
+    return [one for one in find_running() if one.data_directory.is_relative_to(place)]
+
+
 @contextmanager
 def nothing_left(place: Path) -> Iterator[None]:
     """No directory, no server, no record."""
     yield
     assert not place.exists()
-    assert not [one for one in find_running() if one.data_directory.is_relative_to(place)]
+    assert not servers_below(place)
     assert record.current() is None
     assert [one.name for one in record.labs_directory().iterdir()] == ["lock"]
 
@@ -151,10 +164,7 @@ def test_the_shop_goes_on_until_the_lab_is_stopped(tmp_path: Path, place: Path) 
         play(find("dropped-table"), place.with_name("second"))
     assert not place.with_name("second").exists()
 
-    deadline = time.monotonic() + 20
-    while len(lab.truth().main) <= len(truth.main) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert len(lab.truth().main) > len(truth.main)
+    until(lambda: len(lab.truth().main) > len(truth.main))
     ending.stop(lab)
     assert worker.alive(lab) is None
     assert not place.exists()
@@ -221,6 +231,31 @@ def test_a_cancelled_start_leaves_nothing(place: Path) -> None:
 
     with nothing_left(place), pytest.raises(CancelledError):
         play(find("wrong-rows"), place, rate=None, tell=tell, cancel=cancel)
+
+
+def test_the_next_start_removes_what_a_killed_one_left(place: Path) -> None:
+    world = place.with_name("killed")
+    command = [
+        sys.executable,
+        "-m",
+        "pitr_tui",
+        "lab",
+        "start",
+        "dropped-table",
+        "--dir",
+        str(world),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as killed:
+        until((world / "archive").exists)
+        killed.kill()
+    left = servers_below(world)
+    assert len(left) == 1
+
+    lab = play(find("wrong-rows"), place)
+    assert not world.exists()
+    assert not servers_below(world)
+    assert [one.name for one in record.labs_directory().iterdir() if one.is_dir()] == [lab.name]
+    ending.stop(lab)
 
 
 WRONG = {
