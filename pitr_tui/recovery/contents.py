@@ -19,13 +19,14 @@ _PRIMARY_SECONDS = 3  # 11 and older take whole numbers only
 class Contents:
     """The tables of one database, once without and once with their rows.
 
-    `primary` has the rows of the primary's tables by schema and name; None while nobody has
-    looked, or where the primary does not answer.
+    `primary` has the rows of the primary's tables by schema and name; None while it is `awaited`,
+    or where the primary does not answer.
     """
 
     database: str
     tables: tuple[Table, ...]
     primary: dict[tuple[str, str], int | None] | None = None
+    awaited: bool = False
 
 
 class TableRow(NamedTuple):
@@ -49,25 +50,27 @@ def gather(
     Raises PitrError when the secondary does not answer. The primary may be down or busy: what
     it does not tell within a few seconds a table stays unknown.
     """
-    names = databases(secondary)
+    names, asked = databases(secondary), primary is not None
     for name in names:
-        emit(Contents(name, tuple(tables(secondary.named(name), count_rows=False))))
+        found = tuple(tables(secondary.named(name), count_rows=False))
+        emit(Contents(name, found, awaited=asked))
     counted: dict[str, tuple[Table, ...]] = {}
     for name in names:
         if cancel.is_set():
             return
         counted[name] = tuple(tables(secondary.named(name)))
-        emit(Contents(name, counted[name]))
+        emit(Contents(name, counted[name], awaited=asked))
     if primary is None:
         return
     for name in names:
         if cancel.is_set():
             return
         try:
-            found = tables(primary.named(name), timeout_seconds=_PRIMARY_SECONDS)
-        except PitrError:
-            continue  # it is only for comparison, and the way says already that it is down
-        emit(Contents(name, counted[name], {(t.schema, t.name): t.rows for t in found}))
+            theirs = tables(primary.named(name), timeout_seconds=_PRIMARY_SECONDS)
+        except PitrError:  # it is only for comparison, and the way says already that it is down
+            emit(Contents(name, counted[name]))
+            continue
+        emit(Contents(name, counted[name], {(t.schema, t.name): t.rows for t in theirs}))
 
 
 def table_rows(contents: Contents) -> list[TableRow]:
@@ -77,7 +80,7 @@ def table_rows(contents: Contents) -> list[TableRow]:
         here = "…" if table.rows is None else f"{table.rows:,}"
         if table.problem:
             here = "?"
-        there = "…" if contents.primary is None else "none"
+        there = "none" if contents.primary is not None else "…" if contents.awaited else "?"
         remark = table.problem or size_text(table.total_bytes)
         if contents.primary is not None and (table.schema, table.name) in contents.primary:
             number = contents.primary[table.schema, table.name]

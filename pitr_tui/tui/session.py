@@ -121,8 +121,8 @@ class Session:
     the plan when it was confirmed, and `records` are all runs that were begun or opened here.
 
     `marks` are restore points that were set here, before anything else was done; `dead_data` is
-    the data directory of a primary of this machine that does not run. `lab` is set while the
-    whole way is an exercise.
+    the data directory of a primary of this machine that does not run, and `collected` is where
+    its own WAL was collected. `lab` is set while the whole way is an exercise.
     """
 
     clock: Clock = utc_now
@@ -161,4 +161,5 @@ class Session:
     passed: set[WizardStep] = field(default_factory=set)
     marks: list[Moment] = field(default_factory=list)
     dead_data: Path | None = None
+    collected: Place | None = None
     lab: OpenLab | None = None

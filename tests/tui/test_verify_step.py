@@ -314,8 +314,9 @@ def test_rows_are_compared_with_the_primarys() -> None:
         ("shop", "session_cache", "0", "5", "unlogged, so empty here"),
         ("shop", "dropped_here", "none", "?", "not there at that moment"),
     ]
-    alone = table_rows(Contents("shop", (Table("s", "t", False, 10, None, "timeout"),)))
-    assert alone == [("shop", "s.t", "?", "…", "timeout")]
+    busy = (Table("s", "t", False, 10, None, "timeout"),)
+    assert table_rows(Contents("shop", busy)) == [("shop", "s.t", "?", "?", "timeout")]
+    assert table_rows(Contents("shop", busy, awaited=True))[0].there == "…"
 
 
 def test_the_primary_may_be_down(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +330,8 @@ def test_the_primary_may_be_down(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[Contents] = []
     here, down = Database({"host": "here"}), Database({"host": "down"})
     gather(here, down, told.append, threading.Event())
-    assert [one.primary for one in told] == [None, None]
+    assert [one.primary for one in told] == [None, None, None]
+    assert [one.awaited for one in told] == [True, True, False]
     told.clear()
     gather(here, here, told.append, threading.Event())
     assert told[-1].primary == {("public", "orders"): 1_200_000}

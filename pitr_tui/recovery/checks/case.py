@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
+from pathlib import Path
 
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import Lsn
@@ -28,7 +29,8 @@ class Evidence:
     """What was seen in the archive: the heads of its segments, its WAL, where to stop in it.
 
     Without a chronicle `why_unread` tells why there is none. `full_xid` has all 64 bits of a
-    transaction id that was asked for, of which a server takes the lower half.
+    transaction id that was asked for, of which a server takes the lower half. `dead_data` is the
+    directory of a primary that is down, if it is on this machine.
     """
 
     surveyed: Surveyed | None = None
@@ -36,6 +38,7 @@ class Evidence:
     aim: Aim | None = None
     why_unread: str = "the WAL was not read"
     full_xid: int | None = None
+    dead_data: Path | None = None
 
 
 NO_EVIDENCE = Evidence()

@@ -20,6 +20,7 @@ from pitr_tui.recovery.checks import (
     destination,
     ruin,
     target,
+    unsaved,
     wal,
 )
 from pitr_tui.recovery.checks.case import NO_EVIDENCE, Case, Evidence
@@ -48,6 +49,7 @@ _CHECKS: tuple[tuple[str, Check], ...] = (
     ("harms nobody", destination.harm),
     ("timeline", wal.timeline),
     ("wal", wal.wal),
+    ("not archived", unsaved.unsaved),
     ("settings", configuration.settings),
     ("wal_level", configuration.wal_level),
     ("tablespaces", configuration.tablespaces),

@@ -22,7 +22,7 @@ from pitr_tui.wording import duration_text
 _CLOCK_SLACK = timedelta(minutes=5)
 _LATER_WAL = (
     "stop at the last transaction, or archive the WAL that follows: switch the WAL on the primary "
-    "after one more transaction"
+    "after one more transaction; collect it from a primary that is down (`pitr archive collect`)"
 )
 
 

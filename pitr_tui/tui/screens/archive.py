@@ -359,7 +359,9 @@ class ArchivePane(OtherArchives):
             rows = [Fact("in it", "nothing yet: this place does not exist", status=status)]
         else:
             rows = listing_facts(look.listing)
-        if down and can_collect(self.session):
+        session = self.session
+        saved = session.collected is not None and session.collected == session.archive_directory
+        if down and not saved and can_collect(session):
             words = "what still lies in the primary's own directory can be collected (c)"
             rows.append(Fact("its own WAL", words))
         self.query_one("#held", Facts).show(rows)

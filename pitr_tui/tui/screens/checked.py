@@ -17,6 +17,7 @@ from pitr_tui.recovery.going_on import mended, reached, require_same_branch
 from pitr_tui.recovery.plan import RecoveryPlan
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.tui.literal import assemble, lines
+from pitr_tui.tui.screens.collecting import dead_data_of
 from pitr_tui.tui.screens.where import Where, secondary_at
 from pitr_tui.tui.session import Session, Standing
 from pitr_tui.tui.widgets.facts import Fact
@@ -77,7 +78,9 @@ def check_plan(session: Session, where: Where, now: datetime) -> Checked:
     latest = isinstance(session.target, Latest)
     archive = WalArchive(session.reach.path(place))
     story = session.story_of_wal
-    evidence = Evidence(story.surveyed, story.chronicle, session.aim)
+    evidence = Evidence(
+        story.surveyed, story.chronicle, session.aim, dead_data=dead_data_of(session)
+    )
     plan = RecoveryPlan(
         backup=backup,
         archive=archive,
@@ -104,7 +107,7 @@ def check_onward(session: Session, standing: Standing, now: datetime) -> Checked
     if place is not None and str(place) != str(archive.directory):
         archive = WalArchive(session.reach.path(place))
     latest = isinstance(target, Latest)
-    evidence = Evidence(story.surveyed, story.chronicle, aim)
+    evidence = Evidence(story.surveyed, story.chronicle, aim, dead_data=dead_data_of(session))
     plan = replace(
         before,
         archive=archive,

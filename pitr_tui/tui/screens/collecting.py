@@ -133,6 +133,12 @@ def _data_of(session: Session) -> Path | None:
     return session.dead_data if session.primary_is_down else None
 
 
+def dead_data_of(session: Session) -> Path | None:
+    """The data directory of a primary of this machine that is down and still has it."""
+    data = _data_of(session) if session.primary_is_down and session.origin is None else None
+    return data if data is not None and data.is_dir() else None
+
+
 def _source(session: Session) -> WalSource:
     origin = session.origin
     if isinstance(origin, PostgresContainer):

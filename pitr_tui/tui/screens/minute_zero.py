@@ -210,7 +210,7 @@ class MinuteZero(StepPane):
         place = collecting.new_place(session)
 
         def done(found: Collected) -> None:
-            self._rescued = found, place
+            self._rescued, session.collected = (found, place), place
             way.use_archive(session, place)
             self.show_minute_zero()
             self.query_one("#servers").focus()

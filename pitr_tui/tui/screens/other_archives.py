@@ -171,7 +171,7 @@ class OtherArchives(StepPane):
         place = collecting.new_place(session)
 
         def done(found: Collected) -> None:
-            self._collected = found, place
+            self._collected, session.collected = (found, place), place
             if session.archive_directory is None or found.linked:
                 self.use_place(place)
             self.show_others()
