@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from pitr_tui.cli.output import Output
+from pitr_tui.errors import PitrError
 from pitr_tui.lab import diary, record
 
 if TYPE_CHECKING:  # each action loads only what it needs
@@ -16,12 +17,15 @@ if TYPE_CHECKING:  # each action loads only what it needs
 def scenarios(parsed: argparse.Namespace, output: Output) -> int:
     """Every scenario, in the order in which to learn, with one's best marks so far."""
     from pitr_tui.cli.lab_words import say_scenarios
-    from pitr_tui.lab.scenario_file import built_in, own
+    from pitr_tui.lab.scenario_file import built_in, own, own_broken
 
     say_scenarios(built_in(), own(), diary.best_marks(), output)
-    lab = record.current()
-    if lab is not None:
-        output.say(f"The lab {lab.name} is running: `pitr lab status` tells its story.")
+    for path in own_broken():
+        output.fact({"event": "ScenarioBroken", "file": str(path)})
+        output.say(f"! {path} is not right: `pitr lab validate` tells every mistake")
+    name = record.current_name()
+    if name is not None:
+        output.say(f"The lab {name} is running: `pitr lab status` tells its story.")
     else:
         output.say("Begin one: pitr lab start NAME")
     return 0
@@ -84,8 +88,16 @@ def reset(parsed: argparse.Namespace, output: Output) -> int:
 
 
 def stop(parsed: argparse.Namespace, output: Output) -> int:
-    """End the lab; its record stays."""
-    _end(record.require_current(), output)
+    """End the lab; its record stays, also where it cannot be read any more."""
+    try:
+        lab = record.require_current()
+    except PitrError:
+        name = record.current_name()
+        if name is None:
+            raise
+        _end_damaged(name, output)
+    else:
+        _end(lab, output)
     return 0
 
 
@@ -136,6 +148,18 @@ def _begin(order: StartOrder, output: Output) -> None:
     lab = begin(order, output)
     output.fact({"event": "LabStarted", **lab_fact(lab)})
     say_lab(lab, output)
+
+
+def _end_damaged(name: str, output: Output) -> None:
+    from pitr_tui.lab.place import end_damaged
+
+    removed = end_damaged(name)
+    output.fact({"event": "LabStopped", "lab": name, "left": []})
+    output.say(f"✓ the lab {name} has ended; its record cannot be read")
+    if removed is not None:
+        output.say(f"  its servers are stopped, and {removed} is gone")
+    else:
+        output.say("  nothing tells where its servers and files are: look for them with `ps`")
 
 
 def _end(lab: Lab, output: Output) -> None:

@@ -12,10 +12,11 @@ from pitr_tui.lab import record
 from pitr_tui.lab.class_list import ClassRow, class_list
 from pitr_tui.lab.scenario import Scenario
 from pitr_tui.lab.scenario_file import ScenarioError, load
+from pitr_tui.postgres.quote import one_line
 from pitr_tui.recovery.runs import RunRecord, run_named
 from pitr_tui.wording import count_text, duration_text
 
-_NAME, _SCENARIO = 22, 24
+_NAME, _SCENARIO, _WIDTH = 22, 24, 80
 _FIELDS = (
     "file",
     "trainee",
@@ -117,7 +118,7 @@ def listing(parsed: argparse.Namespace, output: Output) -> int:
 
 def _say(row: ClassRow, output: Output) -> None:
     if row.problem:
-        output.say(f"! {row.trainee or row.file}")
+        output.say(f"! {_cut(row.trainee or row.file, _WIDTH - 2).rstrip()}")
         say_text(f"{row.file}: {row.problem}", output, 4)
         return
     time = duration_text((row.minutes or 0) * 60)
@@ -130,5 +131,6 @@ def _say(row: ClassRow, output: Output) -> None:
 
 
 def _cut(text: str, width: int) -> str:
+    text = one_line(text)
     shown = text if len(text) < width else text[: width - 2] + "…"
     return f"{shown:<{width}}"

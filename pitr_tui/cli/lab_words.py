@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # the list of scenarios needs no server
 _WIDTH = 80
 _PRIMARY = {
     "runs": "runs, and the shop goes on in it",
+    "away": "ran when the lab began, and does not answer now",
     "idle": "runs; nobody works in it just now",
     "stopped": "is shut down; its files are there",
     "killed": "crashed; its files are there",
@@ -112,11 +113,25 @@ def lab_fact(lab: Lab) -> dict[str, object]:
         "destination": destination(lab),
         "primary": {
             "state": lab.primary_state,
+            "now": _state_now(lab),
             "dsn": str(lab.database) if lab.primary_state == "runs" else None,
             "data": str(server.data_directory) if lab.primary_state != "lost" else None,
         },
         "commands": {name: " ".join(_joined(words)) for name, words in commands(lab)},
     }
+
+
+def _state_now(lab: Lab) -> str:
+    """What the primary does now: it is asked where the scenario has left it running."""
+    if lab.primary_state != "runs":
+        return lab.primary_state
+    try:
+        running = lab.server.is_running()
+    except PitrError:
+        running = False
+    if not running:
+        return "away"
+    return "runs" if lab.rate else "idle"
 
 
 def say_lab(lab: Lab, output: Output) -> None:
@@ -126,7 +141,7 @@ def say_lab(lab: Lab, output: Output) -> None:
     output.say()
     say_text(_ANSWER[lab.scenario.answer], output)
     output.say()
-    state = "idle" if lab.primary_state == "runs" and not lab.rate else lab.primary_state
+    state = _state_now(lab)
     output.say(f"  the primary      {_PRIMARY[state]}")
     if lab.image is not None:
         output.say(f"                   container {_container(lab)}, image {lab.image}")

@@ -13,7 +13,7 @@ from pitr_tui.recovery.runs import RunRecord, run_named
 from pitr_tui.recovery.state import RunView
 from pitr_tui.servers.sql import Database
 
-_BEGIN = "`pitr lab open` leads to a recovery, `pitr lab hint` helps"
+_BEGIN = "recover one of its backups; a hint helps (`pitr lab hint`, H in the wizard)"
 
 
 @dataclass(frozen=True, slots=True)

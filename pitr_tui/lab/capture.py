@@ -1,7 +1,8 @@
 """What the rows of a database say, and what a transaction changed in them.
 
 A row is known by its primary key and is compared as text: what `t::text` gives under settings
-that are the same on every server that is asked.
+that are the same on every server that is asked. The shop's rows are known by the keys that the
+shop gave them, so that they are the same rows in a table that was brought back without its key.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
+from pitr_tui.lab.shop_schema import TABLES
 from pitr_tui.lab.truth import Changes, Rows
 from pitr_tui.servers.sql import Database
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from psycopg2.sql import Composable
 
 Tables = Mapping[str, tuple[str, ...]]
-"""Table with its schema -> the columns of its primary key."""
+"""Table with its schema -> the columns of its rows' key."""
 
 Touched = Mapping[str, Iterable[tuple[object, ...]]]
 """Table -> the values that the first columns of its primary key have in the rows that changed."""
@@ -39,7 +41,9 @@ SELECT n.nspname, c.relname,
                FROM pg_constraint k, unnest(k.conkey) WITH ORDINALITY AS u(number, place)
                JOIN pg_attribute a ON a.attnum = u.number
               WHERE k.conrelid = c.oid AND k.contype = 'p' AND a.attrelid = c.oid
-              ORDER BY u.place)
+              ORDER BY u.place),
+       ARRAY(SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'r' AND c.relpersistence = 'p'
    AND n.nspname NOT IN ('pg_catalog', 'information_schema', 'pg_toast')
@@ -53,26 +57,32 @@ def settle_settings(cursor: Cursor) -> None:
 
 
 def tables_of(cursor: Cursor) -> dict[str, tuple[str, ...]]:
-    """The tables that a recovery has to bring back, and their primary keys (or nothing)."""
+    """The tables that a recovery has to bring back, and the keys of their rows (or nothing)."""
     cursor.execute(_TABLES)
-    return {f"{schema}.{name}": tuple(key) for schema, name, key in cursor.fetchall()}
+    found: dict[str, tuple[str, ...]] = {}
+    for schema, name, key, columns in cursor.fetchall():
+        table = f"{schema}.{name}"
+        of_shop = TABLES.get(table, ())
+        known = of_shop and set(of_shop) <= set(columns)
+        found[table] = of_shop if known else tuple(key)
+    return found
 
 
-def rows_of(where: Database | Connection, tables: Tables | None = None) -> Rows:
-    """All rows of those of `tables` that exist, or of every table, as of one moment.
+def rows_of(where: Database | Connection) -> Rows:
+    """All rows of every table, as of one moment.
 
     A database that does not exist has none. Raises PitrError.
     """
     if not isinstance(where, Database):
         with where.cursor() as cursor:
-            return _rows(cursor, tables)
+            return _rows(cursor)
     if not _exists(where):
         return {}
     with where.connect() as connection:
         connection.set_session(isolation_level="REPEATABLE READ", readonly=True, autocommit=False)
         with connection.cursor() as cursor:
             settle_settings(cursor)
-            return _rows(cursor, tables)
+            return _rows(cursor)
 
 
 def touched_rows(cursor: Cursor, touched: Touched, tables: Tables) -> dict[str, dict[str, str]]:
@@ -123,14 +133,13 @@ def _exists(database: Database) -> bool:
     return bool(asked.rows("SELECT 1 FROM pg_database WHERE datname = %s", [name]))
 
 
-def _rows(cursor: Cursor, tables: Tables | None) -> Rows:
+def _rows(cursor: Cursor) -> Rows:
     from psycopg2 import sql
 
-    there = tables_of(cursor)
     found: Rows = {}
-    for table in there if tables is None else (name for name in tables if name in there):
+    for table, key in tables_of(cursor).items():
         query = sql.SQL("SELECT {}, t::text FROM {} t ORDER BY 1, 2").format(
-            _key(there[table]), _identifier(table)
+            _key(key), _identifier(table)
         )
         cursor.execute(query)
         found[table] = _by_key(cursor.fetchall())
@@ -138,7 +147,7 @@ def _rows(cursor: Cursor, tables: Tables | None) -> Rows:
 
 
 def _by_key(rows: list[tuple[str, ...]]) -> dict[str, str]:
-    """Without a primary key a row may be there twice; each is kept under a name of its own."""
+    """Where nothing keeps a key from being there twice, each row has a name of its own."""
     found: dict[str, str] = {}
     twins: dict[str, int] = {}
     for key, text in rows:
@@ -150,13 +159,13 @@ def _by_key(rows: list[tuple[str, ...]]) -> dict[str, str]:
 
 
 def _key(columns: tuple[str, ...]) -> Composable:
-    """The primary key as text; a table that has none is known by its whole rows."""
+    """The key as text; a row that has none is known by the whole of it."""
     from psycopg2 import sql
 
     if not columns:
         return sql.SQL("t::text")
     parts = (sql.SQL("{}::text").format(sql.Identifier("t", name)) for name in columns)
-    return sql.SQL(" || '|' || ").join(parts)
+    return sql.SQL("COALESCE({}, t::text)").format(sql.SQL(" || '|' || ").join(parts))
 
 
 def _identifier(table: str) -> Composable:

@@ -15,10 +15,11 @@ _WORDS = {
 }
 _DOWN = {
     "connect": "It is down, its disk is there: c saves the WAL that it never archived.",
-    "archive": "The archive cannot grow any more. Look how far it reaches.",
+    "archive": "It gets no more by itself. c adds what the primary's disk still has.",
+    "target": "Stop just before the accident. Not in the list? c at step 2 saves more WAL.",
 }
 _LOST = {
-    **_DOWN,
+    "archive": "The archive cannot grow any more. Look how far it reaches.",
     "connect": "The primary is gone, its disk too: backup and archive are what is left.",
     "target": "Is there anything to stop before? If not, the end keeps the most.",
 }

@@ -60,6 +60,7 @@ class Plot:
     noted: dict[str, int] = field(default_factory=dict)  # with the line, for a second one
     with_xid: list[str] = field(default_factory=list)
     backups: list[str] = field(default_factory=list)
+    hurt: dict[str, int] = field(default_factory=dict)  # backups and WAL, with the line
     restore_points: list[str] = field(default_factory=list)
     archiving: bool = True
     ended: bool = False
@@ -148,6 +149,8 @@ class StepReader:
         allowed = ("transactions", "outside", "work_between")
         given = self.nodes.mapping(node, "accident", ("name", "what"), allowed)
         name, what = self._named(given, with_xid=True)
+        if not self.plot.backups:
+            self.nodes.wrong(node, "no backup is taken before this: nothing could be recovered")
         if ("transactions" in given) == ("outside" in given):
             self.nodes.wrong(
                 node,
@@ -210,13 +213,18 @@ class StepReader:
         if "at" not in given:
             return None
         note = self.nodes.name(given["at"], "the note")
-        if note is not None and note not in self.plot.noted:
+        if note is None:
+            return None
+        if note not in self.plot.noted:
             self.nodes.wrong(given["at"], f"nothing was noted as {note!r} before{self._noted()}")
-        return None if note is None else HurtWal(note, missing)
+        self._hurt_once(given["at"], f"the WAL at {note!r}")
+        return HurtWal(note, missing)
 
     def _damage_backup(self, node: Node) -> Deed | None:
         given = self.nodes.mapping(node, "damage_backup", ("backup", "how"))
         backup = self._taken(given)
+        if backup is not None:
+            self._hurt_once(given["backup"], f"the backup {backup!r}")
         how = self.nodes.choice(given["how"], "how", BackupDamage) if "how" in given else None
         return HurtBackup(backup, how) if backup and how else None
 
@@ -284,6 +292,11 @@ class StepReader:
                 given["backup"], f"no backup {name!r} was taken before; there are {known}"
             )
         return name
+
+    def _hurt_once(self, node: Node, what: str) -> None:
+        if what in self.plot.hurt:
+            self.nodes.wrong(node, f"{what} is hurt in line {self.plot.hurt[what]} already")
+        self.plot.hurt[what] = node.start_mark.line + 1
 
     def _count(self, node: Node, what: str, most: int) -> int | None:
         number = self.nodes.whole(node, what, 1, most)

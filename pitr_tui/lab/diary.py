@@ -60,7 +60,7 @@ def deeds(lab: Lab) -> list[Deed]:
     except OSError:
         return []
     found = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         with suppress(ValueError, KeyError, TypeError, AttributeError):
             told = json.loads(line)
             at, what = datetime.fromisoformat(told.pop("at")), str(told.pop("deed"))

@@ -36,7 +36,7 @@ def stop(lab: Lab) -> tuple[str, ...]:
     _stop_servers(lab.directory)
     left += [sentence for run in runs if (sentence := _left_elsewhere(lab, run, removed))]
     _remove(lab.directory)
-    record.ended(lab)
+    record.forget(lab.name)
     return tuple(left)
 
 

@@ -21,7 +21,7 @@ from pitr_tui.recovery.report import markdown
 from pitr_tui.recovery.runs import RunRecord
 from pitr_tui.servers.osuser import OsUser
 
-SCHEMA = 1
+SCHEMA = 1  # another one for other words of a score, too: `class_list` works them out again
 ABOUT, FACTS, JOURNAL, REPORT = "export.json", "lab.json", "journal.jsonl", "report.md"
 SCENARIO, SCORE, TRUTH = "scenario.yaml", "score.json", "truth.jsonl"
 NAMES = frozenset((ABOUT, FACTS, JOURNAL, REPORT, SCENARIO, SCORE, TRUTH))
@@ -34,7 +34,8 @@ _LONGEST_NAME = 80
 def export(lab: Lab, run: RunRecord | None, to: Path, trainee: str) -> Path:
     """Write the export to a new file, or into a directory, and give its path.
 
-    It is the same byte for byte for the same run and score. Raises RefusedError when there is no
+    It is the same byte for byte for the same run and score: of the truth, to which a lab that runs
+    goes on adding, it has what the score was given by. Raises RefusedError when there is no
     score yet or the file is there, UsageError for a name that is none, PitrError.
     """
     name = " ".join(trainee.split())
@@ -53,7 +54,7 @@ def export(lab: Lab, run: RunRecord | None, to: Path, trainee: str) -> Path:
             FACTS: _json(hidden.in_json(json.loads(lab.facts_path.read_text(encoding="utf-8")))),
             SCENARIO: lab.scenario_path.read_bytes(),
             SCORE: _json(score.to_json()),
-            TRUTH: lab.truth_path.read_bytes(),
+            TRUTH: _first_lines(lab.truth_path.read_bytes(), score.truth_lines),
         }
     except (OSError, ValueError) as error:
         raise PitrError(f"the record of the lab {lab.name} cannot be read", str(error)) from error
@@ -84,6 +85,15 @@ def packed(files: dict[str, bytes]) -> bytes:
             entry.size, entry.mode, entry.mtime = len(data), 0o600, 0
             tar.addfile(entry, io.BytesIO(data))
     return packed_bytes.getvalue()
+
+
+def _first_lines(data: bytes, count: int) -> bytes:
+    r"""As many lines of a truth.
+
+    >>> _first_lines(b"one\ntwo\nthree\n", 2)
+    b'one\ntwo\n'
+    """
+    return b"".join(line + b"\n" for line in data.split(b"\n", count)[:count])
 
 
 class _Hidden:

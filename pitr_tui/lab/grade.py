@@ -16,13 +16,14 @@ Row = tuple[str, str]
 
 
 def stake_of(truth: Truth, best: Best, newest: int) -> int:
-    """How many good row changes a recovery has to bring back, one at the least.
+    """How many rows with good work in them a recovery has to bring back, one at the least.
 
-    They lie between the oldest whole backup and the commit numbered `newest`.
+    That work lies between the oldest whole backup and the commit numbered `newest`.
     """
     start = min((one.stop for one in truth.backups if one.whole), default=best.backup.stop)
     good = (one for one in truth.main if one.good and one.lsn > start and one.number <= newest)
-    return max(1, sum(len(changed) for one in good for changed in one.changes.values()))
+    rows = {(table, key) for one in good for table, of in one.changes.items() for key in of}
+    return max(1, len(rows))
 
 
 def harmed(truth: Truth) -> frozenset[Row]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pitr_tui.errors import CancelledError, PitrError
@@ -31,24 +33,26 @@ def hurt_wal(ground: Ground, lsn: Lsn, *, missing: bool, cancel: threading.Event
     segment = WalSegment.at(lsn, facts.timeline, facts.segment_size)
     archived = ground.archive_directory / segment.name
     _forget(ground, segment, cancel)
-    if missing:
-        archived.unlink()
-    else:
-        _overwrite(archived)
+    with _told(archived):
+        if missing:
+            archived.unlink()
+        else:
+            _overwrite(archived)
     return WalBroken(segment.name, segment.start, segment.end, segment.timeline, missing)
 
 
 def hurt_backup(path: Path, how: BackupDamage) -> None:
     """Damage a backup that is a plain directory. Raises PitrError when it is damaged already."""
     version = open_backup(path).version
-    match how:
-        case BackupDamage.NO_LABEL:
-            (path / "backup_label").unlink()
-        case BackupDamage.NO_CONTROL:
-            (path / "global" / "pg_control").unlink()
-        case BackupDamage.LOST_FILE:
-            # Before 13 there is no manifest, and only an essential directory is missed.
-            shutil.rmtree(path / version.transaction_status_directory)
+    with _told(path):
+        match how:
+            case BackupDamage.NO_LABEL:
+                (path / "backup_label").unlink()
+            case BackupDamage.NO_CONTROL:
+                (path / "global" / "pg_control").unlink()
+            case BackupDamage.LOST_FILE:
+                # Before 13 there is no manifest, and only an essential directory is missed.
+                shutil.rmtree(path / version.transaction_status_directory)
 
 
 def archived_end(ground: Ground) -> Lsn:
@@ -78,6 +82,21 @@ def _forget(ground: Ground, segment: WalSegment, cancel: threading.Event) -> Non
             f"the primary keeps segment {segment.name}",
             "so the archive cannot be the only one to lack it",
         )
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What the system says against it, as PitrError: mostly that an earlier step took it away."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise PitrError(
+            f"{path.name} cannot be hurt again",
+            f"{error.filename} is not there any more",
+            "an earlier step has taken it away: leave one of the two out",
+        ) from error
+    except OSError as error:
+        raise PitrError(f"{path} cannot be hurt", str(error.strerror)) from error
 
 
 def _overwrite(path: Path) -> None:

@@ -22,6 +22,7 @@ from pitr_tui.servers.osuser import OsUser, server_user
 _SEEDS = 10_000  # to draw from: short enough to be told on the telephone
 _LARGEST_SEED = 2**31 - 1
 _FASTEST = 1000.0
+_SLOWEST = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,16 @@ def order_for(scenario: Scenario, wanted: Wanted) -> StartOrder:
 
 
 def order_again(lab: Lab) -> StartOrder:
-    """The same accident in the same place, which is free when that lab has ended."""
+    """The same accident in the same place, which is free when that lab has ended.
+
+    Raises RefusedError when its programs are not there any more: then it had better not end.
+    """
+    if lab.image is None and not Installation(lab.bindir, lab.version).has("initdb"):
+        raise RefusedError(
+            f"the PostgreSQL {lab.version} that made this lab is not there any more",
+            f"{lab.bindir} has no initdb",
+            "`pitr lab stop`, then `pitr lab start` with another version",
+        )
     changed = lab.primary_state == "runs" and lab.rate != lab.scenario.world.rate
     return StartOrder(
         scenario=lab.scenario,
@@ -105,9 +115,10 @@ def _require_sensible(wanted: Wanted) -> None:
         raise UsageError(
             f"{wanted.seed} is no seed", "", f"a whole number from 0 to {_LARGEST_SEED}"
         )
-    if wanted.rate is not None and not 0 <= wanted.rate <= _FASTEST:
+    slow = wanted.rate is not None and 0 < wanted.rate < _SLOWEST
+    if wanted.rate is not None and (slow or not 0 <= wanted.rate <= _FASTEST):
         raise UsageError(
             f"{wanted.rate:g} transactions a second cannot be",
             "",
-            f"a number from 0 (the shop stands still) to {_FASTEST:g}",
+            f"0 (the shop stands still), or a number from {_SLOWEST:g} to {_FASTEST:g}",
         )

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pitr_tui.errors import CancelledError, PitrError, RefusedError
-from pitr_tui.lab import record, template, unfinished, worker
+from pitr_tui.lab import place, record, template, worker
+from pitr_tui.lab.capture import difference, rows_of
 from pitr_tui.lab.deeds import Player
 from pitr_tui.lab.ground import Ground, lab_directory
+from pitr_tui.lab.place import Place
 from pitr_tui.lab.record import Lab
 from pitr_tui.lab.recorder import Recorder
-from pitr_tui.lab.scenario import SHOP, Accident, Scenario, Work
+from pitr_tui.lab.scenario import SHOP, Accident, EndPrimary, Scenario, Work
 from pitr_tui.lab.shop import Shop
 from pitr_tui.lab.truth import Truth, TruthWriter
 from pitr_tui.lab.tutorial import Phase
@@ -64,12 +66,12 @@ def start(order: StartOrder, tell: Tell, cancel: threading.Event) -> Lab:
     started = utc_now()
     name = record.lab_name(order.scenario.name, order.seed, started)
     with record.reserved(name) as record_directory:
-        unfinished.remove_others(name)
+        place.remove_unfinished(name)
         directory = lab_directory(order.directory, order.user)
         ground = _ground(order, directory)
         stage = _Stage(order, ground, tell, cancel)
         try:
-            unfinished.note(name, directory, order.image)
+            place.note(name, Place(directory, order.image))
             with TruthWriter(record_directory / "truth.jsonl") as writer:
                 primary = stage.play(writer)
             truth = Truth.read(record_directory / "truth.jsonl")
@@ -95,13 +97,15 @@ def start(order: StartOrder, tell: Tell, cancel: threading.Event) -> Lab:
                 expert=template.fill(order.scenario.expert, known),
             )
             record.create(lab)
-            unfinished.forget(name)
             worker.start(lab)
-        except BaseException:
+        except BaseException as error:
             try:
                 ground.close()
             finally:
                 shutil.rmtree(directory, ignore_errors=True)
+            if isinstance(error, CancelledError):  # some step's own words would mislead
+                words = "the start of the lab was cancelled"
+                raise CancelledError(words, "nothing of it is left") from error
             raise
     return lab
 
@@ -144,12 +148,16 @@ class _Stage:
                 told=self._advance,
             )
             for number, deed in enumerate(order.scenario.steps, 1):
+                if isinstance(deed, EndPrimary):
+                    self._require_true(writer.path)
                 with self._step(number):
                     player.perform(deed)
                 if not isinstance(deed, Work):
                     self._advance(_STEP)
-            if player.primary == "runs" and player.archiving:
-                ground.prove_archiving(self.cancel)
+            if player.primary == "runs":
+                self._require_true(writer.path)
+                if player.archiving:
+                    ground.prove_archiving(self.cancel)
         return player.primary
 
     @property
@@ -159,11 +167,24 @@ class _Stage:
     def _tablespace(self) -> str | None:
         if not self.order.scenario.world.tablespace:
             return None
-        place = self._tablespace_directory
+        location = self._tablespace_directory
         self.ground.server.database.rows(
-            f"CREATE TABLESPACE {_TABLESPACE} LOCATION %s", [str(place)]
+            f"CREATE TABLESPACE {_TABLESPACE} LOCATION %s", [str(location)]
         )
         return _TABLESPACE
+
+    def _require_true(self, path: Path) -> None:
+        """Raises PitrError where the shop is not what the truth tells: no answer would be right."""
+        truth, shop = Truth.read(path), self.ground.server.database.named(SHOP)
+        told = truth.rows_after(truth.main[-1].number)
+        changes, missing, unknown = difference(told, rows_of(shop))
+        if different := sorted({*changes, *missing, *unknown}):
+            raise PitrError(
+                f"the truth of the scenario {self.order.scenario.name} does not hold",
+                f"the lab does not know of every change in {', '.join(different)}",
+                "it sees only those rows change that the shop's statements name: no SQL of a step "
+                "may leave a trigger, a rule, a cascade or a SET behind",
+            )
 
     @contextmanager
     def _step(self, number: int) -> Iterator[None]:

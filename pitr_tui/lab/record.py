@@ -140,7 +140,7 @@ def reserved(name: str) -> Iterator[Path]:
     """
     directory = record_directory(name)
     with _alone():
-        running = _current_name()
+        running = current_name()
         if running is not None:
             raise RefusedError(
                 f"the lab {running} is running",
@@ -154,7 +154,7 @@ def reserved(name: str) -> Iterator[Path]:
         try:
             yield directory
         except BaseException:
-            _clear_current(name)
+            forget(name)
             shutil.rmtree(directory, ignore_errors=True)
             raise
 
@@ -176,7 +176,7 @@ def create(lab: Lab) -> None:
 
 def current() -> Lab | None:
     """The lab that runs. Raises PitrError when its record cannot be read."""
-    name = _current_name()
+    name = current_name()
     return None if name is None else load(name)
 
 
@@ -204,7 +204,7 @@ def load(name: str) -> Lab:
         raise PitrError(
             f"the record of the lab {name} cannot be read",
             f"{directory / _FACTS}: {error!r}",
-            "it was made by another version of pitr, or changed",
+            "it was made by another version of pitr, or changed; `pitr lab stop` ends that lab",
         ) from error
 
 
@@ -215,6 +215,11 @@ def all_labs() -> list[Lab]:
         with suppress(PitrError):
             found.append(load(facts.parent.name))
     return sorted(found, key=lambda lab: lab.started, reverse=True)
+
+
+def is_complete(directory: Path) -> bool:
+    """Whether the lab of this record was set up to its end."""
+    return (directory / _FACTS).exists()
 
 
 def runs_of(lab: Lab) -> list[RunRecord]:
@@ -234,9 +239,10 @@ def is_of(record: RunRecord, lab: Lab) -> bool:
     return False
 
 
-def ended(lab: Lab) -> None:
-    """The lab runs no more; its record stays."""
-    _clear_current(lab.name)
+def forget(name: str) -> None:
+    """The lab of that name runs no more; its record stays."""
+    if current_name() == name:
+        (labs_directory() / _CURRENT).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -258,17 +264,13 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def _current_name() -> str | None:
+def current_name() -> str | None:
+    """The name of the lab that runs, though its record may be damaged."""
     try:
         name = (labs_directory() / _CURRENT).read_text(encoding="utf-8").strip()
     except OSError:
         return None
     return name or None
-
-
-def _clear_current(name: str) -> None:
-    if _current_name() == name:
-        (labs_directory() / _CURRENT).unlink(missing_ok=True)
 
 
 def write_private(path: Path, text: str) -> None:
@@ -277,6 +279,8 @@ def write_private(path: Path, text: str) -> None:
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        os.fsync(descriptor)  # else the name may be there after a crash, and the text not
     draft.rename(path)
 
 

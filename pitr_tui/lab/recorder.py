@@ -214,8 +214,14 @@ class Recorder:
         session = self._session(0)
         with self.writer.locked(), session.told():
             session.begin()
-            before = rows_of(session.connection)
+            xid, before = session.xid(), rows_of(session.connection)
             run(session.cursor)
+            if session.xid() != xid:
+                raise PitrError(
+                    "a statement ended the transaction",
+                    "the statements of a list are one transaction, which the lab itself commits",
+                    "take COMMIT, ROLLBACK and the like out of them",
+                )
             return self._commit(session, label, _effect(before, rows_of(session.connection)))
 
     def _commit(self, session: Session, label: Label, effect: _Effect) -> Commit:

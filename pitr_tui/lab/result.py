@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, get_type_hints
 
 from pitr_tui.errors import PitrError
+from pitr_tui.lab.json_values import count, each, flag, moment, number, or_none, word
 
 SCHEMA = 1
+_MOST_MINUTES = 10 * 366 * 24 * 60
+_MOST_TIMES = 100_000  # hints and attempts
+_Kind = TypeVar("_Kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class Score:
     `lost` are good rows that could have been had, `wrong` are rows that must not be there;
     `extra` counts good rows that are newer than the best answer's, which costs nothing.
     `minutes` is the time from the trainee's first moment to when the target was reached,
-    `after_answer` that an earlier score had told the answer already.
+    `after_answer` that an earlier score had told the answer already. It was given by the first
+    `truth_lines` lines of the lab's truth, which may grow later.
     """
 
     lab: str
@@ -80,6 +85,7 @@ class Score:
     around: tuple[AroundRow, ...]
     run: str
     at: datetime
+    truth_lines: int
 
     @property
     def perfect(self) -> bool:
@@ -96,40 +102,43 @@ class Score:
         try:
             if data["schema"] != SCHEMA:
                 raise ValueError(f"its schema is {data['schema']!r}, and {SCHEMA} is known")
-            values = {one.name: data[one.name] for one in dataclasses.fields(cls)}
-            for name in _WORDS:
-                _require(isinstance(values[name], str), name)
-            for name in _NUMBERS:
-                _require(type(values[name]) is int and values[name] >= 0, name)
-            _require(isinstance(values["minutes"], int | float), "minutes")
-            _require(isinstance(values["after_answer"], bool), "after_answer")
-            _require(values["marks"] <= 100, "marks")
-            return cls(
-                **values
-                | {
-                    "lost": tuple(RowDifference(**one) for one in data["lost"]),
-                    "wrong": tuple(RowDifference(**one) for one in data["wrong"]),
-                    "missing_tables": tuple(str(one) for one in data["missing_tables"]),
-                    "tables": tuple(TableCount(**one) for one in data["tables"]),
-                    "around": tuple(_around(one) for one in data["around"]),
-                    "at": datetime.fromisoformat(data["at"]),
-                }
-            )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            one = _read(cls, data)
+            if one.marks > 100 or max(one.hints, one.attempts) > _MOST_TIMES:
+                raise ValueError("its numbers are larger than any can be")
+            if not 0 <= one.minutes <= _MOST_MINUTES:  # nor is a NaN
+                raise ValueError("no recovery takes such a time")
+            return one
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
             raise PitrError("this is not a score", f"{error!r}") from error
 
 
-_WORDS = ("lab", "scenario", "version", "cut", "best", "sentence", "expert", "run")
-_NUMBERS = ("seed", "marks", "stake", "extra", "hints", "attempts")
+def _rows(kind: type[_Kind]) -> Callable[[Any], tuple[_Kind, ...]]:
+    return each(lambda value: _read(kind, value))
 
 
-def _require(holds: bool, name: str) -> None:
-    if not holds:
-        raise ValueError(f"{name} cannot be that")
+# How a field is read, by its type.
+_READERS: dict[Any, Callable[[Any], Any]] = {
+    str: word,
+    int: count,
+    float: number,
+    bool: flag,
+    datetime: moment,
+    str | None: or_none(word),
+    int | None: or_none(count),
+    tuple[str, ...]: each(word),
+    tuple[RowDifference, ...]: _rows(RowDifference),
+    tuple[TableCount, ...]: _rows(TableCount),
+    tuple[AroundRow, ...]: _rows(AroundRow),
+}
 
 
-def _around(data: Mapping[str, Any]) -> AroundRow:
-    return AroundRow(**{**data, "at": datetime.fromisoformat(data["at"])})
+_FIELDS: dict[type, dict[str, Any]] = {
+    kind: get_type_hints(kind) for kind in (Score, RowDifference, TableCount, AroundRow)
+}
+
+
+def _read(kind: type[_Kind], data: Mapping[str, Any]) -> _Kind:
+    return kind(**{name: _READERS[of](data[name]) for name, of in _FIELDS[kind].items()})
 
 
 def _plain(value: Any) -> Any:

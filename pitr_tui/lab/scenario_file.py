@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +22,16 @@ from pitr_tui.postgres.version import PostgresVersion
 if TYPE_CHECKING:
     from yaml.nodes import Node
 
-__all__ = ["ScenarioError", "built_in", "find", "load", "own", "own_directory", "own_files"]
+__all__ = [
+    "ScenarioError",
+    "built_in",
+    "find",
+    "load",
+    "own",
+    "own_broken",
+    "own_directory",
+    "own_files",
+]
 
 TEACHING_ORDER = (
     "wrong-rows",
@@ -75,28 +83,46 @@ def own_files() -> tuple[Path, ...]:
 
 def own() -> tuple[Scenario, ...]:
     """The person's own scenarios, without those whose files are not right."""
-    found = []
+    return tuple(one for one in _own().values() if isinstance(one, Scenario))
+
+
+def own_broken() -> dict[Path, PitrError]:
+    """The person's own files that are not right, with what is wrong in each."""
+    return {path: one for path, one in _own().items() if isinstance(one, PitrError)}
+
+
+def _own() -> dict[Path, Scenario | PitrError]:
+    found: dict[Path, Scenario | PitrError] = {}
     for path in own_files():
-        with suppress(PitrError):
-            found.append(load(path))
-    return tuple(found)
+        try:
+            found[path] = load(path)
+        except PitrError as error:
+            found[path] = error
+    return found
 
 
 def find(name_or_path: str) -> Scenario:
     """A scenario by its name, built in or the person's, or by the path of its file.
 
-    What has a slash or ends in .yaml is a path. Raises ScenarioError, UsageError, PitrError.
+    What has a slash or ends in .yaml is a path. A file of the person goes by the name in it, and
+    else by its own. Raises ScenarioError, UsageError, PitrError.
     """
     if "/" in name_or_path or name_or_path.endswith(_ENDINGS):
         return load(Path(name_or_path))
     if name_or_path in TEACHING_ORDER:
         return load(_built_in_path(name_or_path))
-    own = {path.stem: path for path in own_files()}
-    if name_or_path in own:
-        return load(own[name_or_path])
+    mine = {one.name: one for one in own()}
+    if name_or_path in mine:
+        return mine[name_or_path]
+    by_file = {path.stem: path for path in own_files()}
+    if name_or_path in by_file:
+        return load(by_file[name_or_path])
+    broken = "".join(
+        f"\n{path} is not right: `pitr lab validate` tells why" for path in own_broken()
+    )
     raise UsageError(
         f"there is no scenario {name_or_path!r}",
-        f"there are {', '.join((*TEACHING_ORDER, *own))}",
+        f"there are {', '.join((*TEACHING_ORDER, *mine))}{broken}",
         f"{_HINT}; a file of your own goes by its path",
     )
 

@@ -11,7 +11,7 @@ from pitr_tui.errors import PitrError, RefusedError
 from pitr_tui.lab import diary
 from pitr_tui.lab.answer import candidate
 from pitr_tui.lab.capture import rows_of
-from pitr_tui.lab.compare import compare
+from pitr_tui.lab.compare import Comparison, compare
 from pitr_tui.lab.grade import harmed, marks_for, sentence, stake_of
 from pitr_tui.lab.record import DATABASE, Lab, runs_of
 from pitr_tui.lab.result import AroundRow, RowDifference, Score, TableCount
@@ -31,7 +31,8 @@ __all__ = ["AroundRow", "RowDifference", "Score", "TableCount", "score"]
 _LOCK_TIMEOUT = "2s"
 _LOCKED = "lock timeout"
 _NEIGHBOURS = 3
-_Cut = Commit | Unknown | None
+Cut = Commit | Unknown | None
+PRIMARY_NOW = "the primary as it is now"
 
 
 def score(lab: Lab, run_name: str | None, places: Places) -> Score:
@@ -75,24 +76,59 @@ class Effort:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Yardstick:
+    """What an answer is measured by: these `rows`, with all that is good up to commit `newest`."""
+
+    truth: Truth
+    best: Best
+    rows: Rows
+    newest: int
+    on_primary: bool
+
+    @classmethod
+    def of(cls, truth: Truth, answer: Answer) -> Yardstick:
+        """Raises PitrError when nothing good can be reached."""
+        best, on_primary = truth.best(), answer is Answer.PRIMARY
+        last = truth.main[-1] if on_primary else best.last
+        rows = truth.repaired() if on_primary else best.rows
+        return cls(truth, best, rows, last.number if last is not None else 0, on_primary)
+
+    @property
+    def possible(self) -> tuple[Commit, ...]:
+        """All commits, with the uncertain ones: those may be there, and nobody has to have them."""
+        return self.truth.commits + tuple(intent.commit for intent in self.truth.uncertain)
+
+    @property
+    def stake(self) -> int:
+        return stake_of(self.truth, self.best, self.newest)
+
+    @property
+    def best_words(self) -> str:
+        return _best_words(self.best, self.on_primary)
+
+    def compared(self, found: Rows) -> Comparison:
+        return compare(self.rows, found, replace(self.truth, commits=self.possible), self.newest)
+
+    def marks(self, compared: Comparison) -> int:
+        return marks_for(compared.mistakes, self.stake, harmed(self.truth), compared.kept)
+
+    def around(self, cut: Cut) -> tuple[AroundRow, ...]:
+        return _around(self.truth, None if self.on_primary else self.best.last, cut)
+
+
 def scored(lab: Lab, truth: Truth, found: Rows, effort: Effort) -> Score:
     """The score of these rows."""
-    best, on_primary = truth.best(), lab.scenario.answer is Answer.PRIMARY
-    last = truth.main[-1] if on_primary else best.last
-    newest = last.number if last is not None else 0
-    expected = truth.repaired() if on_primary else best.rows
-    # A commit that is uncertain may be in the answer; it is good, and nobody has to have it.
-    possible = tuple(intent.commit for intent in truth.uncertain)
-    compared = compare(expected, found, replace(truth, commits=truth.commits + possible), newest)
-    stake = stake_of(truth, best, newest)
-    cut = truth.cut_of(found)
+    yardstick = Yardstick.of(truth, lab.scenario.answer)
+    compared = yardstick.compared(found)
+    cut = Unknown.CUT if yardstick.on_primary else truth.cut_of(found)
     return Score(
         lab=lab.name,
         scenario=lab.scenario.name,
         seed=lab.seed,
         version=lab.version.major,
-        marks=marks_for(compared.mistakes, stake, harmed(truth), compared.kept),
-        stake=stake,
+        marks=yardstick.marks(compared),
+        stake=yardstick.stake,
         lost=compared.lost,
         wrong=compared.wrong,
         extra=compared.extra,
@@ -102,13 +138,14 @@ def scored(lab: Lab, truth: Truth, found: Rows, effort: Effort) -> Score:
         hints=effort.hints,
         attempts=effort.attempts,
         after_answer=effort.after_answer,
-        cut=_cut_words(cut),
-        best=_best_words(best, on_primary),
-        sentence=sentence(compared, best, cut),
+        cut=PRIMARY_NOW if yardstick.on_primary else cut_words(cut),
+        best=yardstick.best_words,
+        sentence=sentence(compared, yardstick.best, cut),
         expert=lab.expert,
-        around=_around(truth, best, cut),
+        around=yardstick.around(cut),
         run=effort.run,
         at=effort.at,
+        truth_lines=truth.lines,
     )
 
 
@@ -181,7 +218,8 @@ def _reached(run: RunRecord) -> datetime | None:
     return last.stopped or (last.finished[0] if last.finished else None)
 
 
-def _cut_words(cut: _Cut) -> str:
+def cut_words(cut: Cut) -> str:
+    """Where an answer ends."""
     if isinstance(cut, Unknown):
         return "no state that the primary ever was in"
     return "before the first transaction" if cut is None else f"right after {_named(cut)}"
@@ -192,7 +230,7 @@ def _best_words(best: Best, on_primary: bool) -> str:
         bad = best.first_bad
         without = f", without what was done by: {one_line(bad.what)}" if bad else ""
         return f"everything good until now{without}"
-    return _cut_words(best.last)
+    return cut_words(best.last)
 
 
 def _named(commit: Commit) -> str:
@@ -200,10 +238,10 @@ def _named(commit: Commit) -> str:
     return f"“{one_line(commit.what)}” ({xid}{commit.at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC)"
 
 
-def _around(truth: Truth, best: Best, cut: _Cut) -> tuple[AroundRow, ...]:
-    """The transactions around the best cut, the accident and the answer's own cut."""
+def _around(truth: Truth, wanted: Commit | None, cut: Cut) -> tuple[AroundRow, ...]:
+    """The transactions around the `wanted` cut, the accident and the answer's own cut."""
     main = truth.main
-    ends = [one for one in (best.last, best.first_bad, cut) if isinstance(one, Commit)]
+    ends = [one for one in (wanted, truth.first_bad, cut) if isinstance(one, Commit)]
     shown: set[int] = set()
     for place, commit in enumerate(main):
         if any(commit.number == end.number for end in ends):
@@ -216,20 +254,20 @@ def _around(truth: Truth, best: Best, cut: _Cut) -> tuple[AroundRow, ...]:
             at=one.at,
             what=one.what,
             good=one.good,
-            marker=_marker(one, best, cut),
+            marker=_marker(one, wanted, cut),
         )
         for place, one in enumerate(main)
         if place in shown
     )
 
 
-def _marker(commit: Commit, best: Best, cut: _Cut) -> str:
+def _marker(commit: Commit, wanted: Commit | None, cut: Cut) -> str:
     here = isinstance(cut, Commit) and cut.number == commit.number
-    wanted = best.last is not None and best.last.number == commit.number
-    if here and wanted:
+    best = wanted is not None and wanted.number == commit.number
+    if here and best:
         return "yours ends here, as the best answer does"
     if here:
         return "yours ends here"
-    if wanted:
+    if best:
         return "the best answer ends here"
     return "" if commit.good else "must not be there"

@@ -72,7 +72,7 @@ class Unknown(Enum):
 @dataclass(frozen=True)
 class Truth:
     """All that a lab's truth tells. `uncertain` are commits of which it is not known yet
-    whether they were made; they count as not made.
+    whether they were made; they count as not made. `lines` is how many lines told it.
     """
 
     commits: tuple[Commit, ...] = ()
@@ -83,6 +83,7 @@ class Truth:
     refused: int = 0
     uncertain: tuple[Intent, ...] = ()
     next_item: int = 0
+    lines: int = 0
 
     @classmethod
     def read(cls, path: Path) -> Truth:
@@ -98,8 +99,9 @@ class Truth:
         broken: dict[str, WalBroken] = {}
         noted: dict[str, Noted] = {}
         end: WalEnd | None = None
-        refused, next_item = 0, 0
+        refused, next_item, count = 0, 0, 0
         for line in lines:
+            count += 1
             match line:
                 case Intent():
                     intents[line.commit.number] = line
@@ -134,6 +136,7 @@ class Truth:
             refused=refused,
             uncertain=tuple(intents.values()),
             next_item=next_item,
+            lines=count,
         )
 
     @cached_property

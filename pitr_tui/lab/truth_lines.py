@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from pitr_tui.errors import PitrError
+from pitr_tui.lab.json_values import count, each, flag, moment, word
 from pitr_tui.postgres.lsn import Lsn, TimelineId
 
 Rows = dict[str, dict[str, str]]
@@ -120,16 +121,15 @@ Line = Commit | Intent | Done | Undone | BackupTaken | WalBroken | WalEnd | Note
 
 _KINDS = (Commit, Intent, Done, Undone, BackupTaken, WalBroken, WalEnd, Noted, Refused)
 _BY_NAME: dict[str, type[Line]] = {kind.__name__: kind for kind in _KINDS}
-_FROM_TEXT: dict[str, Callable[[Any], Any]] = {
-    "lsn": Lsn.parse,
-    "start": Lsn.parse,
-    "stop": Lsn.parse,
-    "end": Lsn.parse,
-    "at": datetime.fromisoformat,
-    "timeline": TimelineId,
-    "dropped": tuple,
-    "created": tuple,
-}
+_UNREADABLE = (
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    RecursionError,
+    PitrError,
+)
 
 
 def line_text(line: Line) -> str:
@@ -144,12 +144,12 @@ def parse_line(text: str) -> Line:
     try:
         data: dict[str, Any] = json.loads(text)
         kind = _BY_NAME[data.pop("kind")]
-        values = {name: _FROM_TEXT.get(name, _same)(value) for name, value in data.items()}
+        values = {name: _FROM_JSON[name](value) for name, value in data.items()}
         if kind is Commit or kind is Intent:
             commit = Commit(**{"xid": None, **values})
             return commit if kind is Commit else Intent(commit)
         return kind(**({"xid": None, **values} if kind is Noted else values))
-    except (ValueError, LookupError, TypeError, AttributeError, PitrError) as error:
+    except _UNREADABLE as error:
         raise PitrError(
             "this is not a line of a lab's truth", f"{error}: {text[:200]!r}"
         ) from error
@@ -161,5 +161,25 @@ def _plain(value: object) -> object:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _same(value: object) -> object:
-    return value
+def _lsn(value: Any) -> Lsn:
+    return Lsn.parse(word(value))
+
+
+def _changes(value: Any) -> Changes:
+    texts = (text for rows in value.values() for text in rows.values())
+    if not all(text is None or isinstance(text, str) for text in texts):
+        raise TypeError("a row is no text")
+    changes: Changes = value
+    return changes
+
+
+_FROM_JSON: dict[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("lsn", "start", "stop", "end"), _lsn),
+    **dict.fromkeys(("number", "xid", "item"), count),
+    **dict.fromkeys(("what", "deed", "name", "segment"), word),
+    **dict.fromkeys(("good", "whole", "missing", "meant"), flag),
+    **dict.fromkeys(("dropped", "created"), each(word)),
+    "at": moment,
+    "timeline": lambda value: TimelineId(count(value)),
+    "changes": _changes,
+}

@@ -56,9 +56,9 @@ def main(record_directory: Path) -> None:
     from pitr_tui.lab import record
 
     ended = threading.Event()
+    lab = record.load(record_directory.name)  # who holds the lock counts as at work
     with _only_one(record_directory):
         signal.signal(signal.SIGTERM, lambda *_: ended.set())
-        lab = record.load(record_directory.name)
         job = Job(
             database=lab.database,
             truth_path=lab.truth_path,
@@ -139,7 +139,7 @@ def alive(lab: Lab) -> int | None:
     try:
         with (lab.record_directory / _LOCK).open("r+", encoding="ascii") as file:
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)  # who else asks is not it
             except BlockingIOError:
                 return _number_in(file.read())
     except OSError:

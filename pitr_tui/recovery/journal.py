@@ -41,7 +41,7 @@ _NEWS_LINE = re.compile(
 def state_directory() -> Path:
     """Where runs are recorded: PITR_STATE_DIR, or `pitr` in the user's XDG state directory."""
     if given := os.environ.get(STATE_VARIABLE):
-        return Path(given)
+        return Path(given).absolute()
     return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "pitr"
 
 

@@ -33,6 +33,7 @@ class PitrApp(App[int]):
     TITLE = "pitr"
     CSS_PATH = "app.tcss"
     ENABLE_COMMAND_PALETTE = True
+    VERTICAL_BREAKPOINTS = [(34, "-high")]
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(
             "ctrl+q",

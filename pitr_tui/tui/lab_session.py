@@ -43,20 +43,24 @@ class OpenLab:
 
 @dataclass(frozen=True, slots=True)
 class LabsSeen:
-    """Every scenario, the best marks so far by their names, and the lab that runs."""
+    """Every scenario, the best marks so far by their names, and the lab that runs.
+
+    `broken` are the person's own files that are no scenarios.
+    """
 
     scenarios: tuple[Scenario, ...] = ()
     marks: Mapping[str, int] = field(default_factory=dict)
     running: OpenLab | None = None
+    broken: tuple[Path, ...] = ()
 
 
 def look_at_labs() -> LabsSeen:
     """Read the scenarios and the records. Raises PitrError."""
-    from pitr_tui.lab.scenario_file import built_in, own
+    from pitr_tui.lab.scenario_file import built_in, own, own_broken
 
     lab = record.current()
     running = OpenLab.of(lab) if lab is not None else None
-    return LabsSeen((*built_in(), *own()), diary.best_marks(), running)
+    return LabsSeen((*built_in(), *own()), diary.best_marks(), running, tuple(own_broken()))
 
 
 def session_of(lab: Lab) -> Session:

@@ -33,14 +33,19 @@ class RefusedAsTold(Exception):
 
 def pitr(*words: object, allow: tuple[int, ...] = (0,)) -> list[Fact]:
     """What a command says with --json. Raises RefusedAsTold for an exit that is not allowed."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        code = main([*map(str, words), "--json"])
-    facts = [json.loads(line) for line in out.getvalue().splitlines()]
-    assert "Traceback" not in err.getvalue()
+    code, facts = ran(*words)
     if code not in allow:
         raise RefusedAsTold(code, facts[-1])
     return facts
+
+
+def ran(*words: object) -> tuple[int, list[Fact]]:
+    """The exit code of a command, and what it says with --json."""
+    out, err = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(err):
+        code = main([*map(str, words), "--json"])
+    assert "Traceback" not in err.getvalue()
+    return code, [json.loads(line) for line in out.getvalue().splitlines()]
 
 
 def only(facts: list[Fact], event: str) -> Fact:
@@ -51,11 +56,12 @@ def only(facts: list[Fact], event: str) -> Fact:
 
 @dataclass
 class Trainee:
-    """One lab, from its story to its score."""
+    """One lab, from its story to its score. `exit` is the code that the last score came with."""
 
     told: Fact
     archive: str = ""
     recoveries: int = 0
+    exit: int | None = None
     runs: list[str] = field(default_factory=list)
 
     @classmethod
@@ -144,7 +150,10 @@ class Trainee:
             return self._scored(*run)
 
     def _scored(self, *run: str) -> Fact:
-        return only(pitr("lab", "score", *run, allow=(0, 1)), "Score")
+        self.exit, facts = ran("lab", "score", *run)
+        if self.exit not in (0, 1):
+            raise RefusedAsTold(self.exit, facts[-1])
+        return only(facts, "Score")
 
     def hint(self) -> str:
         return str(only(pitr("lab", "hint"), "Hint")["text"])

@@ -261,6 +261,14 @@ def test_the_next_start_removes_what_a_killed_one_left(place: Path) -> None:
 WRONG = {
     "wrong SQL": ("  - sql: {name: oops, what: nothing, run: [SELECT 1/0]}\n",
                   "step 3 of 4", "division by zero"),
+    "a transaction that is not the lab's": (
+        "  - accident: {name: oops, what: no, transactions: [[DELETE FROM shop.audit; COMMIT]]}\n",
+        "step 3 of 4", "a statement ended the transaction"),
+    "a segment that is gone already": (
+        "  - note: other\n  - note: third\n  - switch: yes\n  - lose_wal: {at: other}\n"
+        "  - damage_wal: {at: third}\n"
+        "  - accident: {name: oops, what: no, transactions: [[DELETE FROM shop.audit]]}\n",
+        "step 7 of 9", "not there any more"),
     "an accident that harms nobody": (
         "  - accident: {name: oops, what: no, transactions: [['UPDATE shop.stock SET quantity = 1"
         " WHERE false']]}\n", "changed nothing", "no row"),
@@ -268,6 +276,33 @@ WRONG = {
         "  - accident: {name: oops, what: no, transactions: [[DELETE FROM shop.audit]]}\n"
         "  - damage_backup: {backup: b, how: no-label}\n", "no backup of this lab", "broken"),
 }  # fmt: skip
+
+
+_TRIGGER = """\
+  - sql:
+      name: visits
+      what: the shop notes by itself when a customer was there
+      run:
+        - >
+          CREATE FUNCTION shop.visit() RETURNS trigger LANGUAGE plpgsql AS
+          'BEGIN UPDATE shop.customers SET last_visit = now() WHERE id = 1; RETURN NEW; END'
+        - >
+          CREATE TRIGGER visit AFTER INSERT ON shop.orders
+          FOR EACH ROW EXECUTE PROCEDURE shop.visit()
+  - work: 20
+  - accident: {name: oops, what: no stock, transactions: [["DELETE FROM shop.stock"]]}
+  - note: noted
+"""
+
+
+@pytest.mark.parametrize(
+    "end", ["", pytest.param("  - primary: lost\n", marks=pytest.mark.matrix)], ids=["runs", "lost"]
+)
+def test_a_truth_that_does_not_hold_is_told(tmp_path: Path, place: Path, end: str) -> None:
+    text = f"{_HEAD}  - work: 3\n  - backup: b\n{_TRIGGER}{end}"
+    with nothing_left(place), pytest.raises(PitrError, match="does not hold") as caught:
+        play(own(tmp_path, text), place)
+    assert caught.value.why.endswith("every change in shop.customers")
 
 
 @pytest.mark.matrix

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pitr_tui.lab import record
+from pitr_tui.lab.scenario_file import find
 from tests.integration.conftest import installed
 from tests.integration.lab_player import Fact, RefusedAsTold, Trainee, only, pitr
 
@@ -220,18 +222,21 @@ def test_too_early_too_late_and_then_right() -> None:
         assert early["lost"]
         assert not early["wrong"]
         assert "too early" in early["sentence"]
+        assert one.exit == 1
 
         one.recover(one.oldest_backup(), "--latest")
         late = one.score()
         assert late["missing_tables"] == ["shop.orders"]
         assert late["marks"] == 0
         assert late["attempts"] == 1
+        assert one.exit == 1
 
         one.hint()
         dropped_table(one)
         right = one.score()
         assert (right["marks"], right["hints"], right["attempts"]) == (100, 1, 2)
         assert right["after_answer"]
+        assert one.exit == 0
         assert one.score(one.runs[0])["marks"] == early["marks"]
 
 
@@ -328,3 +333,24 @@ def test_a_lab_is_begun_again_looked_at_exported_and_listed(tmp_path: Path) -> N
     listed = pitr("lab", "class", tmp_path / "a.gz", tmp_path / "b.gz", allow=(1,))
     told = {row["file"]: (row["marks"], bool(row["problem"])) for row in listed}
     assert told == {"a.gz": (100, False), "b.gz": (None, True)}
+
+
+# An instructor, who has the file.
+
+
+@pytest.mark.matrix
+def test_a_file_that_is_tried_is_played_and_leaves_nothing(tmp_path: Path) -> None:
+    installed("18")
+    path = tmp_path / "mine.yaml"
+    path.write_text(find("dropped-table").text)
+    try:
+        valid = only(pitr("lab", "validate", path, "--play"), "Valid")
+        assert valid["name"] == "dropped-table"
+        assert "gone very quiet" in valid["story"]
+        assert record.current() is None
+        (lab,) = record.all_labs()  # its record is kept, as of each that was played
+        assert not lab.directory.exists()
+        assert not lab.server.is_running()
+    finally:
+        if record.current() is not None:
+            pitr("lab", "stop")

@@ -14,6 +14,8 @@ import pytest
 from pitr_tui.errors import RefusedError
 from pitr_tui.lab import ending, record, worker
 from pitr_tui.lab.answer import Candidate
+from pitr_tui.lab.class_list import class_list
+from pitr_tui.lab.export import export
 from pitr_tui.lab.ground import lab_directory
 from pitr_tui.lab.play import StartOrder, start
 from pitr_tui.lab.record import Lab
@@ -147,7 +149,7 @@ def test_the_answers_to_a_dropped_table() -> None:
         assert record.current() is None
 
 
-def test_a_living_primary_is_scored_between_two_commits() -> None:
+def test_a_living_primary_is_scored_between_two_commits(tmp_path: Path) -> None:
     with playing("keep-later-rows") as trainee:
         lab = trainee.lab
         lost = trainee.lab.truth().repaired()
@@ -162,6 +164,8 @@ def test_a_living_primary_is_scored_between_two_commits() -> None:
         finally:
             ended.set()
             working.join()
+        (row,) = class_list([export(lab, None, tmp_path, "Ada")])  # the truth has grown
+        assert (row.problem, row.marks) == ("", scores[-1].marks)
         rows = {table for one in scores for table in one.missing_tables}
         assert rows
         assert rows <= set(lost)

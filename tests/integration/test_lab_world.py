@@ -205,6 +205,37 @@ def test_what_the_server_refuses_leaves_nothing(stage: Stage) -> None:
     stage.require_true()
 
 
+def test_a_statement_cannot_end_its_transaction(stage: Stage) -> None:
+    stage.work(20)
+    count = len(stage.truth().commits)
+    for ending in ("COMMIT", "ROLLBACK; BEGIN", "COMMIT; BEGIN"):
+        with pytest.raises(PitrError, match="a statement ended the transaction"):
+            stage.play(f"UPDATE shop.products SET price = 1; {ending}; SELECT 1")
+    assert len(stage.truth().commits) == count
+    assert stage.truth().uncertain == ()
+
+
+def test_the_shops_rows_keep_their_keys_in_a_table_without_one(stage: Stage) -> None:
+    stage.work(60)
+    truth, database = stage.truth(), stage.database
+    rows = rows_of(database)
+    for table in ("shop.stock", "shop.order_lines"):
+        database.rows(f"CREATE TABLE shop.kept AS SELECT * FROM {table}")
+        database.rows(f"DROP TABLE {table} CASCADE")
+        database.rows(f"ALTER TABLE shop.kept RENAME TO {table.removeprefix('shop.')}")
+    assert rows_of(database) == rows
+    assert truth.cut_of(rows_of(database)) == truth.main[-1]
+
+    database.rows("INSERT INTO shop.stock SELECT * FROM shop.stock WHERE product_id = 1")
+    database.rows("INSERT INTO shop.stock (quantity) VALUES (5)")
+    found = rows_of(database)
+    more = {key: text for key, text in found["shop.stock"].items() if key not in rows["shop.stock"]}
+    assert more == {"1#2": rows["shop.stock"]["1"], "(,5,,)": "(,5,,)"}
+
+    database.rows("ALTER TABLE shop.stock RENAME product_id TO product")
+    assert set(rows_of(database)["shop.stock"]) >= set(rows["shop.stock"].values())
+
+
 def test_a_dropped_database_holds_nothing(stage: Stage) -> None:
     stage.work(20)
     before = stage.truth().rows_after(10**6)

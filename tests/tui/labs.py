@@ -92,6 +92,7 @@ def score(marks: int = 100) -> Score:
         ),
         run="20261122T182400-1a2b3c4d",
         at=NOW,
+        truth_lines=120,
     )
 
 

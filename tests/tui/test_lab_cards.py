@@ -5,9 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
+from textual.app import App
 
 from pitr_tui.errors import CancelledError, PitrError
 from pitr_tui.lab.scenario_file import built_in
@@ -42,11 +47,17 @@ def labs(running: OpenLab | None = None) -> Iterator[None]:
         yield
 
 
+def is_shown(app: App[Any], words: str) -> bool:
+    return words in screen_text(app)
+
+
 async def test_every_scenario_has_a_card_that_fits() -> None:
     with labs():
         async with PitrApp(session(), first="lab").run_test(size=SMALL) as pilot:
             await until(pilot, lambda: "An import" in screen_text(pilot.app))
             for scenario in built_in():
+                for words in (f"█ {scenario.title}", " ▸ enter: begin it"):
+                    await until(pilot, partial(is_shown, pilot.app, words))
                 text = screen_text(pilot.app)
                 rows = text.splitlines()
                 row = next(one for one in rows if scenario.title[:30] in one)
@@ -54,12 +65,17 @@ async def test_every_scenario_has_a_card_that_fits() -> None:
                 assert f"{scenario.minutes} min" in row
                 if scenario.name in MARKS:
                     assert f"best {MARKS[scenario.name]:>3}" in row
-                assert f"█ {scenario.title}" in text
                 assert scenario.story.split()[-1] in text  # to its end
                 assert "{" not in text
-                assert " ▸ enter: begin it" in text
                 await pilot.press("down")
-                await pilot.pause()
+
+
+async def test_an_own_file_that_is_no_scenario_is_told_of() -> None:
+    broken = replace(seen(None), broken=(Path("/srv/scenarios/mine.yaml"),))
+    with labs(), patch(f"{_CARDS}.look_at_labs", lambda: broken):
+        async with PitrApp(session(), first="lab").run_test(size=SMALL) as pilot:
+            await until(pilot, partial(is_shown, pilot.app, "mine.yaml is not right"))
+            assert "An import" in screen_text(pilot.app)
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE])

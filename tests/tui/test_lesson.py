@@ -171,5 +171,5 @@ async def test_a_plan_whose_engine_is_away_does_not_keep_the_lesson_back() -> No
         gone = PitrError("the Docker engine does not answer")
         with patch.object(ContainerSecondary, "place_commands", side_effect=gone):
             text = whole(await asked(pilot))
-        assert "There is no plan to show yet." in text
+        assert "Your plan cannot be shown now (the Docker engine does not answer)." in text
         assert "recovery.signal" in text

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pitr_tui.lab import record, unfinished
+from pitr_tui.lab import place, record
+from pitr_tui.lab.place import Place
 from pitr_tui.lab.record import Lab
 from pitr_tui.lab.scenario import Answer
 from pitr_tui.lab.scenario_file import find
@@ -99,7 +100,6 @@ def written_lab(directory: Path, **more: object) -> Lab:
         with TruthWriter(lab.truth_path) as writer:
             for line in HISTORY:
                 writer.write(line)
-        unfinished.note(lab.name, directory, lab.image)
+        place.note(lab.name, Place(directory, lab.image))
         record.create(lab)
-        unfinished.forget(lab.name)
     return lab

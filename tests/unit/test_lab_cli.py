@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import textwrap
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ import pytest
 from pitr_tui.cli import main
 from pitr_tui.cli.lab_score_words import say_score
 from pitr_tui.cli.output import Output
+from pitr_tui.errors import RefusedError
 from pitr_tui.lab import diary, record
 from pitr_tui.lab.order import Wanted, order_again, order_for
 from pitr_tui.lab.record import Lab
 from pitr_tui.lab.result import AroundRow, RowDifference, Score, TableCount
 from pitr_tui.lab.scenario import Answer
 from pitr_tui.lab.scenario_file import find
+from pitr_tui.recovery.events import RunStarted, Stamped
 from pitr_tui.servers.installation import BINDIRS_VARIABLE
 from pitr_tui.servers.osuser import server_user
 from tests.unit import made_labs
+from tests.unit.made_journals import PAUSED, lay_down, recorded
 from tests.unit.made_labs import READY
 
 WIDTH = 80
@@ -101,8 +105,10 @@ def test_own_scenarios_are_listed_behind_ours(
     place.mkdir(parents=True)
     text = find("dropped-table").text.replace("name: dropped-table", "name: my-own")
     (place / "my-own.yaml").write_text(text)
-    last = facts(capsys)[-1]
+    (place / "broken.yaml").write_text("name: broken\n")
+    *_, last, broken = facts(capsys)
     assert (last["name"], last["own"]) == ("my-own", True)
+    assert broken == {"event": "ScenarioBroken", "file": str(place / "broken.yaml")}
 
 
 # A lab that runs.
@@ -233,7 +239,10 @@ def test_an_order_makes_nothing_and_draws_a_seed_and_a_place() -> None:
 def test_the_same_is_ordered_again(
     tmp_path: Path, more: dict[str, object], rate: float | None
 ) -> None:
-    lab = made_lab(tmp_path / "lab", **more)
+    lab = made_lab(tmp_path / "lab", bindir=tmp_path, **more)
+    with pytest.raises(RefusedError, match="is not there any more"):
+        order_again(lab)
+    (tmp_path / "initdb").touch(0o755)
     order = order_again(lab)
     assert (order.seed, order.directory, order.scenario) == (5, lab.directory, lab.scenario)
     assert order.installation.version == lab.version
@@ -271,6 +280,7 @@ def score(**more: object) -> Score:
         ),
         "run": "20261005-120400-4a3d9f01",
         "at": READY + timedelta(minutes=5),
+        "truth_lines": 40,
     }
     return Score(**{**values, **more})  # type: ignore[arg-type]
 
@@ -363,6 +373,29 @@ def test_an_export_needs_a_score_and_a_name(
     (fact,) = facts(capsys, "export", "--name", "Ada", "--to", str(to))
     assert (fact["file"], fact["trainee"]) == (str(to), "Ada")
     assert to.exists()
+
+
+def test_an_export_is_of_a_run_of_a_lab(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    lab = written_lab(tmp_path / "lab")
+    mine, other = run_of(made_labs.SYSTEM, "mine"), run_of(made_labs.SYSTEM + 1, "other")
+    diary.keep_score(lab, score(run=mine))
+    to = tmp_path / "ada.tar.gz"
+    words = ["export", "--name", "Ada", "--to", str(to)]
+    told = said(capsys, *words, other, code=3)
+    assert f"the run {other} is of no lab that was played here" in told
+    assert not to.exists()
+    (fact,) = facts(capsys, *words, mine)
+    assert fact["lab"] == lab.name
+    assert to.exists()
+
+
+def run_of(system: int, name: str) -> str:
+    """A recorded run of this cluster; give its name."""
+    first, *rest = recorded(PAUSED)
+    assert isinstance(first.event, RunStarted)
+    plan = {"label": ["0/2000028", "2026-10-05", str(system)]}
+    started = replace(first.event, run=name, plan=plan, schema=2)
+    return lay_down(name, [Stamped(first.at, started), *rest]).name
 
 
 def test_a_class_is_told_with_those_that_are_not_believed(

@@ -13,8 +13,9 @@ from pitr_tui.cli import main
 from pitr_tui.containers.engine import Engine
 from pitr_tui.containers.leftovers import Leftover, plan_cleanup
 from pitr_tui.errors import RefusedError
-from pitr_tui.lab import container_ground, record
+from pitr_tui.lab import container_ground, ending, record
 from pitr_tui.lab.container_ground import container_name, programs_in, remove_world
+from tests.unit.made_labs import written_lab
 
 DIRECTORY = Path("/srv/pitr-lab-1")
 NAME = container_name(DIRECTORY)
@@ -116,6 +117,29 @@ def test_what_cannot_be_removed_is_told(far: Client, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(container_ground, "remove_all", lambda *_: [(OURS[0], error)])
     with pytest.raises(RefusedError, match="the volume is in use"):
         remove_world(DIRECTORY)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_container_that_this_engine_does_not_have_is_told(
+    far: Client, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, there: bool
+) -> None:
+    """DOCKER_HOST may name another engine by now."""
+    lab = written_lab(tmp_path / "lab", image="postgres:18")
+    name = container_name(lab.directory)
+    found = (thing("container", name, "lab"),) if there else ()
+    monkeypatch.setattr(container_ground, "find_leftovers", lambda _: found)
+    monkeypatch.setattr(
+        container_ground, "remove_all", lambda _, all_: [(one, None) for one in all_]
+    )
+    left = ending.stop(lab)
+    assert not lab.directory.exists()
+    assert record.current() is None
+    if there:
+        assert left == ()
+    else:
+        (told,) = left
+        assert f"the Docker engine has no container {name} any more" in told
+        assert f"docker rm --force --volumes {name}" in told
 
 
 @pytest.mark.parametrize("state", ["running", "exited"])

@@ -18,12 +18,13 @@ from pitr_tui.lab import diary, export, record
 from pitr_tui.lab.class_list import class_list, read_export
 from pitr_tui.lab.export import packed
 from pitr_tui.lab.record import Lab
+from pitr_tui.lab.scenario import Answer
 from pitr_tui.lab.score import Effort, scored
-from pitr_tui.lab.truth import Rows
+from pitr_tui.lab.truth import Done, Intent, Line, Rows, TruthWriter
 from pitr_tui.recovery.runs import RunRecord
 from pitr_tui.servers.osuser import OsUser
 from tests.unit.made_journals import PAUSED, lay_down, recorded
-from tests.unit.made_labs import READY, written_lab
+from tests.unit.made_labs import ORDERS, READY, commit, written_lab
 
 RUN = "20261005-120100-aaaa"
 AT = READY + timedelta(minutes=4)
@@ -204,7 +205,7 @@ def test_what_is_no_tar_is_told(tmp_path: Path, data: bytes) -> None:
 
 def test_a_lab_that_has_ended_can_be_exported(lab: Lab, run: RunRecord, tmp_path: Path) -> None:
     keep(lab, lab.truth().best().rows)
-    record.ended(lab)
+    record.forget(lab.name)
     assert problem_free(export.export(record.load(lab.name), run, tmp_path, "Ada"))
 
 
@@ -212,4 +213,39 @@ def test_a_score_of_the_primary_needs_no_run(lab: Lab, tmp_path: Path) -> None:
     keep(lab, lab.truth().best().rows, "")
     path = export.export(lab, None, tmp_path, "Ada")
     assert set(read_export(path)) == export.NAMES - {export.JOURNAL, export.REPORT}
+    assert problem_free(path)
+
+
+def added(lab: Lab, *lines: Line) -> None:
+    """More lines of a truth, as a shop that goes on writes them."""
+    with TruthWriter(lab.truth_path) as writer:
+        for line in lines:
+            writer.write(line)
+
+
+def test_the_shop_may_go_on_after_a_score(tmp_path: Path) -> None:
+    lab = written_lab(tmp_path / "world", answer=Answer.PRIMARY)
+    begun = commit(6, {ORDERS: {"5": "(5,new)"}})
+    added(lab, Intent(begun))
+    keep(lab, lab.truth().repaired(), "")
+    score = diary.last_score(lab)
+    assert score is not None
+    first = export.export(lab, None, tmp_path / "first.tar.gz", "Ada")
+    later: list[Line] = [commit(n, {ORDERS: {str(n): f"({n},new)"}}) for n in range(7, 12)]
+    added(lab, Done(6, begun.lsn, begun.at), *later)
+    second = export.export(lab, None, tmp_path / "second.tar.gz", "Ada")
+    assert problem_free(first)
+    assert problem_free(second)
+    assert read_export(second)[export.TRUTH].count(b"\n") == score.truth_lines
+    assert first.read_bytes() == second.read_bytes()
+    assert score.cut == "the primary as it is now"
+    whole = lab.truth_path.read_bytes()
+    assert "not given by the truth" in problem(changed(second, truth_jsonl=whole))
+
+
+def test_a_row_may_have_a_line_separator_in_it(lab: Lab, run: RunRecord, tmp_path: Path) -> None:
+    added(lab, commit(6, {ORDERS: {"5": "(5,a\u2028b\x85c)"}}))
+    keep(lab, lab.truth().best().rows)
+    path = export.export(lab, run, tmp_path, "Ada")
+    assert "\u2028" in read_export(path)[export.TRUTH].decode()
     assert problem_free(path)

@@ -60,7 +60,7 @@ def test_there_is_one_lab_at_a_time(tmp_path: Path) -> None:
     lab = written_lab(tmp_path / "world")
     with pytest.raises(RefusedError, match="is running"), record.reserved("other"):
         pass
-    record.ended(lab)
+    record.forget(lab.name)
     with (
         record.reserved("other"),
         pytest.raises(RefusedError, match="setting up"),
@@ -116,6 +116,13 @@ def test_a_torn_line_of_the_diary_costs_only_itself(tmp_path: Path) -> None:
     assert diary.hints_taken(lab) == 2
 
 
+def test_a_line_of_the_diary_ends_where_it_was_ended(tmp_path: Path) -> None:
+    lab = written_lab(tmp_path / "world")
+    line = '{"at": "2026-10-05T12:00:00+00:00", "deed": "hint", "number": 1, "why": "a\u2028b"}\n'
+    (lab.record_directory / "deeds.jsonl").write_text(line, encoding="utf-8")
+    assert diary.hints_taken(lab) == 1
+
+
 def test_the_runs_of_a_lab_are_those_of_its_cluster(tmp_path: Path) -> None:
     lab = written_lab(tmp_path / "world")
     own = run_of(SYSTEM)
@@ -127,7 +134,7 @@ def test_a_run_that_cannot_be_scored_says_why(tmp_path: Path) -> None:
     lab = written_lab(tmp_path / "world")
     with pytest.raises(RefusedError, match="nothing of this lab") as refused:
         candidate(lab, None, NoPlaces())  # type: ignore[arg-type]
-    assert "pitr lab open" in refused.value.hint
+    assert "pitr lab hint" in refused.value.hint
     run_of(SYSTEM)
     with pytest.raises(RefusedError, match="has recovered nothing"):
         candidate(lab, None, NoPlaces())  # type: ignore[arg-type]

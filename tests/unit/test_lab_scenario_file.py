@@ -158,6 +158,13 @@ WRONG = {
     "a single brace": ("One", "One {", "One", "a single '{'"),
     "an unknown step of the wizard": ("target: Look", "aim: Look", "aim", "connect, archive"),
     "a control character": ("title: All prices are lost", 'title: "a\\eb"', '"a', "control char"),
+    "a backup hurt twice": ("quiet: 0.5", "damage_backup: {how: lost-file, backup: nightly}",
+                            "nightly, how", "the backup 'nightly' is hurt in line"),
+    "a segment hurt twice": ("damage_backup: {backup: nightly, how: no-label}",
+                             "damage_wal: {at: noted}", "noted}\n  - archiving",
+                             "the WAL at 'noted' is hurt in line"),
+    "a backup behind the accident": ("  - backup: nightly\n", "", "name: wipe",
+                                     "no backup is taken before this"),
     "a branch in a tablespace": ("tablespace: no", "tablespace: yes", "- work: 20",
                                  "cannot be played with a tablespace"),
     "an object": ("minutes: 15", "minutes: !!python/object:os.system 15", "!!python", "the tag"),
@@ -296,6 +303,29 @@ def test_find_by_name_and_by_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(UsageError, match="there is no scenario 'dropped'") as caught:
         scenario_file.find("dropped")
     assert "lost-prices" in caught.value.why
+
+
+def test_an_own_scenario_goes_by_the_name_in_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    own = scenario_file.own_directory()
+    own.mkdir(parents=True)
+    other = GOOD.replace("name: lost-prices", "name: second").replace("All prices", "Nothing")
+    (own / "mine.yaml").write_text(GOOD, encoding="utf-8")
+    (own / "lost-prices.yaml").write_text(other, encoding="utf-8")
+    (own / "broken.yaml").write_text("name: 1", encoding="utf-8")
+    assert [one.name for one in scenario_file.own()] == ["second", "lost-prices"]
+    assert scenario_file.find("lost-prices").title == "All prices are lost"
+    assert scenario_file.find("second").title == "Nothing are lost"
+    assert scenario_file.find("mine").name == "lost-prices"
+    (broken,) = scenario_file.own_broken().items()
+    assert broken[0] == own / "broken.yaml"
+    assert "needs title" in broken[1].why
+    with pytest.raises(UsageError) as caught:
+        scenario_file.find("third")
+    assert "second, lost-prices\n" in caught.value.why
+    assert f"{own / 'broken.yaml'} is not right" in caught.value.why
 
 
 # The names in braces.

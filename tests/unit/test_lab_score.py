@@ -57,6 +57,7 @@ def test_the_best_answer_gets_full_marks() -> None:
         "Everything good that could be reached is there, and nothing that is wrong."
     )
     assert score.cut == score.best
+    assert score.truth_lines == len(HISTORY)
     assert "transaction 703" in score.cut
     markers = {one.number: one.marker for one in score.around}
     assert markers[3] == "yours ends here, as the best answer does"
@@ -240,6 +241,8 @@ def test_a_score_is_read_back_as_it_was() -> None:
         {"minutes": None},
         {"tables": 3},
         {"seed": True},
+        {"truth_lines": None},
+        {"minutes": float("inf")},
     ],
 )
 def test_what_is_no_score_is_told(change: dict[str, object]) -> None:
@@ -256,10 +259,10 @@ def test_the_effort_is_read_from_the_record(tmp_path: Path) -> None:
     first = Effort.of(lab, None, READY + timedelta(minutes=2))
     assert (first.minutes, first.hints, first.attempts, first.after_answer) == (2.0, 1, 0, False)
     diary.keep_score(lab, scored(lab, lab.truth(), {}, first))
-    record.ended(lab)
+    record.forget(lab.name)
     assert Effort.of(lab, None, READY).after_answer
     again = written_lab(tmp_path / "again", name="again", started=READY)
     assert Effort.of(again, None, READY).after_answer  # the same seed is the same accident
-    record.ended(again)
+    record.forget(again.name)
     other = written_lab(tmp_path / "other", name="other", seed=6)
     assert not Effort.of(other, None, READY).after_answer

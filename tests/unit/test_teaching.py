@@ -191,6 +191,32 @@ def test_the_target_is_the_one_of_the_plan(tmp_path: Path, major: str, step: str
     assert "your plan" in told.source
 
 
+@pytest.mark.parametrize(
+    ("inclusive", "value", "meaning"),
+    [
+        (True, "on", "on: stop just after the target, so that it is kept"),
+        (False, "off", "off: stop just before the target, so that it is left out"),
+    ],
+)
+def test_which_side_of_the_target_is_said_as_it_is_set(
+    tmp_path: Path, inclusive: bool, value: str, meaning: str
+) -> None:
+    plan = make_plan(tmp_path, "18", AtXid(728, inclusive=inclusive))
+    for step in ("target", "plan"):
+        behind = {one.name: one for one in lesson(step, plan=plan).behind}
+        told = behind["recovery_target_inclusive"]
+        assert (told.value, told.meaning) == (value, meaning)
+
+
+@pytest.mark.parametrize("major", MAJORS)
+def test_a_timeline_that_is_left_out_means_what_it_means_in_the_version(major: str) -> None:
+    """src/backend/access/transam/xlog.c: the default is latest since version 12."""
+    told = " ".join(lesson("target", version_of(major)).without)
+    left_out = "recovery_target_timeline left out means"
+    assert (f"{left_out} the branch of the backup" in told) == (major in OLD)
+    assert (f"{left_out} latest" in told) == (major in NEW)
+
+
 def test_without_a_plan_the_chosen_target_is_shown() -> None:
     seen = Seen(target=AtLsn(Lsn.parse("0/3002448"), inclusive=False))
     told = lesson("target", version_of("14"), seen=seen)
@@ -309,6 +335,41 @@ def test_the_manual_is_the_one_of_the_major(major: str) -> None:
     assert (f"{start}app-pgverifybackup.html" in pages) == (major not in (*OLD, "12"))
     assert (f"{start}pgxlogdump.html" in pages) == (major == "9.6")
     assert (f"{start}app-pgreceivewal.html" in pages) == (major != "9.6")
+
+
+_WAL = "runtime-config-wal.html#RUNTIME-CONFIG-WAL"
+_IN_RECOVERY_CONF = ("recovery-target-settings.html", "archive-recovery-settings.html")
+_IN_THE_CONFIGURATION = (f"{_WAL}-RECOVERY-TARGET", f"{_WAL}-ARCHIVE-RECOVERY")
+
+
+@pytest.mark.parametrize(
+    ("major", "target", "restore"),
+    [
+        ("9.6", *_IN_RECOVERY_CONF),
+        ("10", *_IN_RECOVERY_CONF),
+        ("11", *_IN_RECOVERY_CONF),
+        ("12", *_IN_THE_CONFIGURATION),
+        ("13", *_IN_THE_CONFIGURATION),
+        ("18", *_IN_THE_CONFIGURATION),
+    ],
+)
+def test_settings_are_where_the_manual_of_the_major_has_them(
+    major: str, target: str, restore: str
+) -> None:
+    """recovery_target, restore_command and archive_command, each in the lessons that set it."""
+    every = lessons(version_of(major))
+    start = f"https://www.postgresql.org/docs/{major}/"
+
+    def of(step: str) -> list[str]:
+        return [one.url.removeprefix(start) for one in every[step].manual]
+
+    for step in ("target", "plan"):
+        assert target in of(step)
+    for step in ("plan", "recover"):
+        assert restore in of(step)
+    assert f"{_WAL}-ARCHIVING" in of("archive")
+    told = {page for step in STEPS for page in of(step)}
+    assert not told & ({*_IN_RECOVERY_CONF, *_IN_THE_CONFIGURATION} - {target, restore})
 
 
 @pytest.mark.parametrize("step", STEPS)

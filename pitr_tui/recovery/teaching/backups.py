@@ -137,7 +137,8 @@ def _taking(case: Case) -> tuple[Behind, ...]:
             Kind.FUNCTION,
             version.backup_stop_function,
             "",
-            "and behind the copy: it gives the text of backup_label",
+            "and behind the copy: it gives the text of backup_label (before version 15 when it is "
+            "called with false)",
         ),
     ]
     if version.writes_backup_manifest:

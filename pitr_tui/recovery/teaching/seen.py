@@ -40,7 +40,8 @@ class Seen:
     """What a face has found so far: `change` is a proposal, `archive` and `backups` are places.
 
     `backup_command` is the command of a backup that would be taken now, and `target` what
-    PostgreSQL would be told; None as long as nobody has chosen one.
+    PostgreSQL would be told; None as long as nobody has chosen one. `hidden` is why a plan that
+    there is cannot be shown.
     """
 
     facts: PrimaryFacts | None = None
@@ -51,6 +52,7 @@ class Seen:
     backup_command: str = ""
     target: RecoveryTarget | None = None
     action: TargetAction = TargetAction.PAUSE
+    hidden: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +70,11 @@ class Case:
         if not self.is_example:
             return "These are the ones of your plan."
         target = "the target that you chose" if self.seen.target else f"{EXAMPLE_TARGET}"
+        why = "There is no plan to show yet"
+        if self.seen.hidden:
+            why = f"Your plan cannot be shown now ({self.seen.hidden})"
         return (
-            f"There is no plan to show yet. So it would be with PostgreSQL {self.version.major}, "
+            f"{why}. So it would be with PostgreSQL {self.version.major}, "
             f"the archive {EXAMPLE_ARCHIVE}, a backup in {EXAMPLE_BACKUP} and "
             f"{EXAMPLE_DESTINATION} as the new place, to {target}."
         )

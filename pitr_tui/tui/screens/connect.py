@@ -50,6 +50,7 @@ class ConnectPane(PastRuns, MinuteZero):
     first_focus = "#servers"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f5,ctrl+r", "look", "Look again", id="look", tooltip="search for servers again"),
+        Binding("L,ctrl+l", "screen.cards", "Lab", id="practise", tooltip="practise in the lab"),
     ]
 
     def body(self) -> ComposeResult:

@@ -103,6 +103,9 @@ pitr lab score, pitr lab reset, pitr lab stop
                 return
             self._seen = replace(seen, running=mine)
         self._show_rows()
+        for path in seen.broken:
+            hint = f"`pitr lab validate {path}` tells every mistake"
+            self.show_problem(PitrError(f"your scenario {path.name} is not right", "", hint))
 
     def _show_rows(self) -> None:
         listing, running = self.query_one(OptionList), self._seen.running

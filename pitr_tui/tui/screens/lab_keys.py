@@ -28,7 +28,7 @@ class LabKeys(Screen[None]):
     panes: dict[str, Pane]
     current: str
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("L,ctrl+l", "cards", "Lab", id="cards", tooltip="practise in the lab"),
+        Binding("L,ctrl+l", "cards", "Lab", id="cards", show=False, tooltip="practise in the lab"),
         Binding("H,ctrl+g", "hint", "Hint", id="hint", show=False, tooltip="the next one counts"),
         Binding(
             "S,ctrl+s", "score", "Score", id="score", show=False, tooltip="how well it was done"
@@ -87,11 +87,11 @@ class LabKeys(Screen[None]):
             score_on(pane, lab, self.refresh_frame)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys of the lab hold only in one; the cards are shown where a way begins."""
+        """Keys of the lab hold only in one; the cards can be had where a way begins, too."""
         if action in ("hint", "score", "coach"):
             return self.session.lab is not None and self.current != CARDS
         if action == "cards":
-            return self.current == "connect"
+            return self.current == "connect" or self.session.lab is not None
         return super().check_action(action, parameters)
 
     def lab_commands(self) -> Iterator[SystemCommand]:
@@ -106,11 +106,13 @@ class LabKeys(Screen[None]):
     def lab_says(self) -> str:
         """What the line above the footer says instead of what enter does, where that is less."""
         lab, secondary = self.session.lab, self.session.secondary
-        if lab is None or lab.score is not None or secondary is None or self.current != "verify":
+        if lab is None or secondary is None or self.current != "verify":
             return ""
-        from pitr_tui.tui.screens.lab_words import to_score
+        if self.focused is not None and self.focused.id == "query":
+            return ""  # there enter asks
+        from pitr_tui.tui.screens.lab_words import what_now
 
-        return to_score(lab.lab)
+        return what_now(lab)
 
     def show_coach(self) -> None:
         """Draw the coach for the step that is shown."""

@@ -44,11 +44,16 @@ def coached(session: Session, open_lab: OpenLab, step: str) -> Coached:
     )
 
 
-def to_score(lab: Lab) -> str:
+def what_now(open_lab: OpenLab) -> str:
     """What is to do once a recovery has reached its target."""
-    if lab.scenario.answer is Answer.PRIMARY:
+    score = open_lab.score
+    if score is not None and score.perfect:
+        return "full marks. L: another accident"
+    if open_lab.lab.scenario.answer is Answer.PRIMARY:
         return "bring the rows back into the primary (pg_dump, psql), then S: score it"
-    return "S: score it. The database is asked for every row (enter does nothing here)"
+    if score is not None:
+        return "4: another target, then S: score that; or L: another accident"
+    return "S: score it. The database is asked, and then the best answer is told"
 
 
 def minutes_of(lab: Lab, now: datetime) -> int:
@@ -179,7 +184,7 @@ def _facts(score: Score) -> Iterator[Content]:
 
 
 def _tables(score: Score) -> Iterator[Content]:
-    head = f"{'':<22}{'expected':>10}{'found':>10}{'lost':>8}{'wrong':>8}"
+    head = f"{'rows':<22}{'expected':>10}{'found':>10}{'lost':>8}{'wrong':>8}"
     yield literal(head, "$text-muted")
     for one in score.tables:
         found = "none" if one.found is None else f"{one.found:,}"

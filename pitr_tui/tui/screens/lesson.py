@@ -6,7 +6,7 @@ The lessons of the other steps are one key away, also of those that cannot be en
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -83,10 +83,10 @@ def open_lesson(pane: StepPane, steps: Iterable[StepPane], keys: Keys) -> None:
             seen = add(seen)
         plan = _plan(session)
         if plan is not None:
-            with suppress(
-                PitrError
-            ):  # its engine may be away, and the lesson is wanted all the same
+            try:
                 return lessons(plan=plan, seen=seen)
+            except PitrError as error:  # the lesson is wanted all the same
+                seen = replace(seen, hidden=error.what)
         return lessons(_version(session), seen=seen)
 
     def show(every: dict[str, Lesson]) -> None:

@@ -38,7 +38,6 @@ class OtherArchives(StepPane):
             "collect",
             "Collect",
             id="collect",
-            show=False,
             tooltip="make an archive from the WAL that the primary itself still has",
         ),
     ]

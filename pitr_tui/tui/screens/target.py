@@ -44,11 +44,11 @@ class TargetPane(WalPane):
     first_focus = "#moments"
     scrolls = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("t,f2", "type", "Type it", id="type", tooltip="type a time, xid, LSN or name"),
-        Binding("a,f6", "after", "Just after", id="after", tooltip="stop just after it, or before"),
+        Binding("t,f2", "type", "Type", id="type", tooltip="type a time, xid, LSN or name"),
+        Binding("a,f6", "after", "After", id="after", tooltip="stop just after it, or before"),
         Binding("v,f7", "view", "All", id="view", tooltip="every transaction, or the suspects"),
         Binding("f,slash,f8", "filter", "Filter", id="filter", key_display="f", tooltip=FILTERS),
-        Binding("i,f9", "details", "Details", id="details", tooltip="what the transaction did"),
+        Binding("i,f9", "details", "Facts", id="details", tooltip="what the transaction did"),
         Binding("b,f3", "backups", "Backups", id="backups", tooltip="choose another backup"),
         Binding("z,f10", "zone", "Zone", id="zone", show=False, tooltip="times in another zone"),
         Binding(

@@ -50,6 +50,7 @@ class SecondaryFate(Discarding):
     def action_step_on(self) -> None:
         """Choose where to stop next; nothing happens to the secondary before that is confirmed."""
         self.session.afresh = False
+        self.notify("Choose a later target for the same copy.", markup=False, timeout=5)
         self.post_message(StepWanted(WizardStep.TARGET))
 
     def action_promote(self) -> None:

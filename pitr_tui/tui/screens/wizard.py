@@ -278,7 +278,7 @@ class WizardScreen(LabKeys):
         for pane in self.panes.values():
             await pane.remove()
         self.panes.clear()
-        self.session = message.session
+        self.session, self._last_step = message.session, NAMES[0]
         await self.show(message.pane)
 
     async def on_step_wanted(self, message: StepWanted) -> None:
