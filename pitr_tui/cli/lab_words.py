@@ -12,8 +12,8 @@ from pitr_tui.cli.output import Output
 from pitr_tui.errors import PitrError
 from pitr_tui.lab import diary
 from pitr_tui.lab.diary import Hint
-from pitr_tui.lab.record import DATABASE, Lab, runs_of
-from pitr_tui.lab.scenario import Answer, Scenario, TakeBackup
+from pitr_tui.lab.record import Lab, runs_of
+from pitr_tui.lab.scenario import SHOP, Answer, Scenario, TakeBackup
 from pitr_tui.lab.template import blanked
 from pitr_tui.postgres.quote import one_line, shell_word
 from pitr_tui.recovery.events import utc_now
@@ -259,7 +259,7 @@ def _psql(lab: Lab) -> list[str]:
 def _psql_options(lab: Lab) -> list[str]:
     server = lab.server
     where = ["-h", str(server.socket_directory), "-p", str(server.port), "-U", server.role]
-    return [*where, "-d", DATABASE]
+    return [*where, "-d", SHOP]
 
 
 def _joined(words: Sequence[str]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import re
 import sys
 import textwrap
@@ -20,6 +19,7 @@ from pitr_tui.recovery.events import RunFailed, RunStarted, Stamped
 from pitr_tui.recovery.journal import runs_directory
 from pitr_tui.recovery.report import Outcome, facts, markdown, outcome, tale_of
 from pitr_tui.recovery.runs import RunRecord, all_runs, run_named
+from pitr_tui.storage.new_file import write_new
 
 _WIDTH, _INDENT = 80, 4
 _MOST_LINES = 4
@@ -69,7 +69,7 @@ def report(parsed: argparse.Namespace, output: Output) -> int:
         text = json.dumps(facts(tale_of(record.events())), indent=2) + "\n"
     else:
         text = markdown(record.events())
-    _write_new(parsed.to, text)
+    write_new(parsed.to, text.encode())
     output.fact({"event": "Written", "file": str(parsed.to)})
     output.say(f"✓ the report of {record.name} is in {parsed.to}")
     return 0
@@ -187,17 +187,3 @@ def _retell(stamped: Stamped, output: Output) -> None:
         case _:
             pass
     tell(stamped, output)
-
-
-def _write_new(path: Path, text: str) -> None:
-    """A file that was not there, for nobody else to read."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise RefusedError(
-            f"{path} exists already", "nothing is overwritten", "name a new file"
-        ) from error
-    except OSError as error:
-        raise PitrError(f"{path} cannot be written", str(error.strerror)) from error

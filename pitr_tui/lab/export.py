@@ -20,6 +20,7 @@ from pitr_tui.recovery.journal import read_journal
 from pitr_tui.recovery.report import markdown
 from pitr_tui.recovery.runs import RunRecord
 from pitr_tui.servers.osuser import OsUser
+from pitr_tui.storage.new_file import write_new
 
 SCHEMA = 1  # another one for other words of a score, too: `class_list` works them out again
 ABOUT, FACTS, JOURNAL, REPORT = "export.json", "lab.json", "journal.jsonl", "report.md"
@@ -69,7 +70,7 @@ def export(lab: Lab, run: RunRecord | None, to: Path, trainee: str) -> Path:
     }
     files[ABOUT] = _json(about)
     path = to / f"{lab.name}-{_slug(name)}.tar.gz" if to.is_dir() else to
-    _write_new(path, packed(files))
+    write_new(path, packed(files))
     return path
 
 
@@ -139,17 +140,3 @@ def _slug(name: str) -> str:
     ('Ada-Lovelace', 'x', 'trainee')
     """
     return re.sub(r"[^\w]+", "-", name).strip("-_") or _ALIAS
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """A file that was not there, for nobody else to read."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-    except FileExistsError as error:
-        raise RefusedError(
-            f"{path} exists already", "nothing is overwritten", "name a new file"
-        ) from error
-    except OSError as error:
-        raise PitrError(f"{path} cannot be written", str(error.strerror)) from error

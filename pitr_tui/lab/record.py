@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pitr_tui.errors import PitrError, RefusedError
-from pitr_tui.lab.scenario import Scenario
+from pitr_tui.lab.scenario import SHOP, Scenario
 from pitr_tui.postgres.version import PostgresVersion
 from pitr_tui.recovery.events import RunStarted
 from pitr_tui.recovery.journal import read_journal, state_directory
@@ -27,7 +27,6 @@ from pitr_tui.servers.sql import Database
 if TYPE_CHECKING:
     from pitr_tui.lab.truth import Truth
 
-DATABASE = "shop"
 MARK = "pitr-lab"  # in the world's directory: the name of the lab that may remove it
 _CURRENT, _LOCK = "current", "lock"
 _FACTS, _SCENARIO, _TRUTH = "lab.json", "scenario.yaml", "truth.jsonl"
@@ -103,7 +102,7 @@ class Lab:
     @property
     def database(self) -> Database:
         """The shop on the primary."""
-        return self.server.database.named(DATABASE)
+        return self.server.database.named(SHOP)
 
     @property
     def archive_directory(self) -> Path:

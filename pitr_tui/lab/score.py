@@ -13,9 +13,9 @@ from pitr_tui.lab.answer import candidate
 from pitr_tui.lab.capture import rows_of
 from pitr_tui.lab.compare import Comparison, compare
 from pitr_tui.lab.grade import harmed, marks_for, sentence, stake_of
-from pitr_tui.lab.record import DATABASE, Lab, runs_of
+from pitr_tui.lab.record import Lab, runs_of
 from pitr_tui.lab.result import AroundRow, RowDifference, Score, TableCount
-from pitr_tui.lab.scenario import Answer
+from pitr_tui.lab.scenario import SHOP, Answer
 from pitr_tui.lab.settling import settle
 from pitr_tui.lab.truth import Best, Commit, Rows, Truth, TruthWriter, Unknown
 from pitr_tui.postgres.quote import one_line
@@ -189,7 +189,7 @@ def _told_of_locks(shop: Database, run: RunRecord | None) -> Iterator[None]:
 def _impatient(where: Database) -> Database:
     """The shop there, by connections that do not wait for a lock for ever."""
     options = f"{where.parameters.get('options', '')} -c lock_timeout={_LOCK_TIMEOUT}".strip()
-    return Database({**where.parameters, "dbname": DATABASE, "options": options})
+    return Database({**where.parameters, "dbname": SHOP, "options": options})
 
 
 def _require_answer(lab: Lab, shop: Database) -> None:
