@@ -208,7 +208,7 @@ def explain(observation: Observation) -> str:
 
     Names come from the log as they are: pass the sentence through `visible()` too.
 
-    >>> explain(Observation(ObservationKind.READ_ONLY_OPEN))[:54]
+    >>> explain(Observation(ObservationKind.READ_ONLY_OPEN))[:55]
     'The server is readable, which is no proof of the target'
     """
     said = {

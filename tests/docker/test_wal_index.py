@@ -14,7 +14,7 @@ from pitr_tui.containers.helper import Helper
 from pitr_tui.errors import PitrError
 from pitr_tui.postgres.lsn import TimelineId
 from pitr_tui.postgres.walname import WalSegment
-from pitr_tui.repositories import file_identity
+from pitr_tui.repositories import file_identity, wal_facts
 from pitr_tui.repositories.archive import WalArchive
 from pitr_tui.repositories.index_cache import IndexCache, Variant
 from pitr_tui.repositories.wal_facts import Means, facts_in_order
@@ -93,7 +93,10 @@ def test_it_is_surveyed_and_what_changed_is_seen(
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-def test_whole_segments_are_read_through_the_engine(volume: EnginePath, processes: int) -> None:
+def test_whole_segments_are_read_through_the_engine(
+    volume: EnginePath, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wal_facts, "_LITTLE", 0)
     asked = [segment(number) for number in (4, 3, 2, 1, 5, 6)]
     found = list(
         facts_in_order(

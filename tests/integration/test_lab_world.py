@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import cast
+from unittest.mock import patch
 
 import pytest
 
@@ -340,7 +341,10 @@ def test_a_worker_counts_only_while_it_holds_its_lock(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"working\n"
         assert worker.alive(lab) == worker.start(lab) == process.pid
-        with pytest.raises(RefusedError, match="already"):
+        with (
+            patch("pitr_tui.lab.record.load", lambda _: lab),
+            pytest.raises(RefusedError, match="already"),
+        ):
             worker.main(tmp_path)
         worker.stop(lab)
         assert worker.alive(lab) is None

@@ -26,6 +26,7 @@ from tests.unit.made import MEGABYTE, make_archive, segment, segment_bytes, wait
 
 VARIANT = Variant("test", 1)
 SEGMENTS = [segment(number) for number in range(1, 8)]
+LITTLE = 2 * SEGMENTS[0].size
 
 
 def first_name(source: IO[bytes], of: WalSegment) -> bytes:
@@ -68,6 +69,7 @@ def waits_for_ever(log: Path, source: IO[bytes], of: WalSegment) -> bytes:
 @pytest.fixture(autouse=True)
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(file_identity, "SETTLE_NANOSECONDS", -1_000_000_000_000)
+    monkeypatch.setattr(wal_facts, "_LITTLE", LITTLE)
 
 
 @pytest.fixture
@@ -229,9 +231,11 @@ import signal, sys
 from functools import partial
 from pathlib import Path
 from pitr_tui.repositories.archive import WalArchive
+from pitr_tui.repositories import wal_facts
 from pitr_tui.repositories.wal_facts import Means, facts_in_order
-from tests.unit.test_wal_facts import SEGMENTS, VARIANT, counted
+from tests.unit.test_wal_facts import LITTLE, SEGMENTS, VARIANT, counted
 
+wal_facts._LITTLE = LITTLE
 archive, read = WalArchive(Path(sys.argv[1])), partial(counted, Path(sys.argv[2]))
 listening = facts_in_order(archive, SEGMENTS, VARIANT, read, Means(processes=2))
 next(listening)
