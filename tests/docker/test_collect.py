@@ -123,7 +123,7 @@ def test_a_dead_primary_gives_its_unfinished_segment_too(project: Project, volum
     assert old == b"", "a new file is as old as its collecting"
 
 
-@world.majors("11", "18")
+@world.majors("11", "18", often=("18",))
 def test_wal_in_a_directory_of_its_own_is_found(project: Project, tmp_path: Path) -> None:
     """As `initdb --waldir` makes it: pg_wal is a link."""
     fill(project)

@@ -157,7 +157,7 @@ def test_the_very_command_in_the_containers_own_userland(project: Project, tmp_p
     assert archives() != 0
 
 
-@world.majors("11", "18")
+@world.majors("11", "18", often=("18",))
 def test_a_password_is_asked_where_it_is_asked_now(
     project: Project, server: ContainerServer
 ) -> None:
@@ -177,7 +177,7 @@ def test_a_password_is_asked_where_it_is_asked_now(
     assert replication_refusal(server.database) is None
 
 
-@world.majors("11", "18")
+@world.majors("11", "18", often=("18",))
 def test_a_failed_step_puts_the_files_back(
     project: Project, server: ContainerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,7 +242,7 @@ def test_an_interrupt_tells_what_is_the_case(
     assert project.sql("SHOW archive_mode") == "on"
 
 
-@world.majors("11", "18")
+@world.majors("11", "18", often=("18",))
 def test_a_server_that_does_not_come_back_gets_its_old_files(
     project: Project, server: ContainerServer
 ) -> None:
@@ -258,7 +258,7 @@ def test_a_server_that_does_not_come_back_gets_its_old_files(
     assert server.database.row("SHOW shared_preload_libraries")[0] == ""
 
 
-@world.majors("11", "18")
+@world.majors("11", "18", often=("18",))
 @pytest.mark.parametrize("by_engine", [True, False])
 def test_a_restart_waits_for_no_client_and_keeps_the_container(
     project: Project, server: ContainerServer, by_engine: bool, monkeypatch: pytest.MonkeyPatch
@@ -306,7 +306,7 @@ def test_an_archive_that_cannot_be_written_is_told_in_the_servers_words(
     assert "the archiver failed at 0000" in raised.value.why
 
 
-@world.majors("11", "18")
+@world.majors("11", "18", often=("18",))
 def test_segments_without_a_command_are_counted(project: Project) -> None:
     project.sql("ALTER SYSTEM SET archive_mode = 'on'")
     project.primary.stop()
@@ -414,7 +414,7 @@ def proposed(server: ContainerServer) -> container_archiving.ContainerChange:
     return container_archiving.propose(server, found, ARCHIVE)
 
 
-@world.majors("11", "18")
+@world.majors("11", "18", often=("18",))
 def test_an_interrupt_during_a_slow_shutdown_leaves_a_server_that_runs(
     project: Project, server: ContainerServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -444,7 +444,7 @@ def test_an_interrupt_during_a_slow_shutdown_leaves_a_server_that_runs(
     assert ".pitr-" not in in_data(project, "ls")
 
 
-@world.majors("11", "18")
+@world.majors("11", "18", often=("18",))
 def test_who_is_killed_during_the_restart_leaves_a_server_that_comes_back(
     project: Project,
 ) -> None:
@@ -528,7 +528,7 @@ def test_a_pg_hba_conf_that_is_a_mount_is_refused_beforehand(
         assert project.run(["ls", "-A", "/config"]) == "pg_hba.conf"
 
 
-@world.majors("11", "18")
+@world.majors("11", "18", often=("18",))
 def test_a_linked_file_stays_a_link_and_keeps_its_rights(
     project: Project, server: ContainerServer
 ) -> None:

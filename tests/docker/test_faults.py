@@ -56,7 +56,7 @@ def remove(container: Container) -> None:
     container.remove(force=True, v=True)
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 @pytest.mark.parametrize("deed", [kill, pytest.param(remove, marks=pytest.mark.matrix)])
 def test_a_container_that_goes_away_while_it_replays(
     engine: DockerClient,

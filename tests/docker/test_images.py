@@ -80,7 +80,7 @@ def test_it_stops_at_once_and_keeps_its_data(project: Project) -> None:
     assert b"Skipping initialization" in project.primary.logs()
 
 
-@majors(*OLD_AND_NEW)
+@majors(*OLD_AND_NEW, often=("18",))
 def test_it_asks_everyone_on_the_network_for_the_password(project: Project) -> None:
     def enter(password: str) -> None:
         port = project.published_port()

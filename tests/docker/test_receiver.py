@@ -189,7 +189,7 @@ def test_the_segment_being_written_is_in_the_archive(
         assert archive.header(archive.listing().partial[-1]).segment_size == 16 << 20
 
 
-@pytest.mark.parametrize("project", ["11", "18"], indirect=True)
+@world.majors("11", "18", often=("18",))
 def test_it_survives_a_restart_of_the_primarys_container(project: Project, beside: Beside) -> None:
     beside.start()
     project.primary.restart()
@@ -198,7 +198,7 @@ def test_it_survives_a_restart_of_the_primarys_container(project: Project, besid
     wait_until(beside.follows, 90)
 
 
-@pytest.mark.parametrize("project", ["11", "18"], indirect=True)
+@world.majors("11", "18", often=("18",))
 def test_nothing_is_lost_between_stop_and_start(
     project: Project, beside: Beside, server: ContainerServer
 ) -> None:

@@ -14,7 +14,7 @@ from pitr_tui.containers.labels import LABEL, PRIMARY_LABEL, Role
 from pitr_tui.recovery.receiver_access import shows_password
 from pitr_tui.servers.container_server import ContainerServer
 from tests.docker.test_receiver import HBA, SLOTS, Beside, last
-from tests.docker.world import PASSWORD, Project
+from tests.docker.world import PASSWORD, Project, majors
 
 pytestmark = pytest.mark.docker
 
@@ -26,7 +26,7 @@ def beside(engine: DockerClient, project: Project) -> Iterator[Beside]:
     found.remove()
 
 
-@pytest.mark.parametrize("project", ["11", "18"], indirect=True)
+@majors("11", "18", often=("18",))
 def test_nothing_is_written_into_the_primarys_own_data(project: Project, beside: Beside) -> None:
     data = project.volume("primary-data")
     hba = project.run(HBA)

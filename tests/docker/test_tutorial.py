@@ -21,7 +21,7 @@ def told(done: subprocess.CompletedProcess[str], kind: str) -> dict[str, object]
     return events(done, kind)[-1]
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_the_tutorial(engine: DockerClient, project: Project, secondary: str) -> None:
     primary = ("--compose", str(project.file), "--service", "primary", "--json")
     standby = ("--compose", str(project.file), "--service", "secondary", "--json")

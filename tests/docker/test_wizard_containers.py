@@ -71,7 +71,7 @@ async def move_to(pilot: Pilot[Any], words: str) -> None:
     raise AssertionError(f"{words!r} was not to be found:\n{screen_text(pilot.app)}")
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 async def test_the_tutorial(project: Project, session: Session) -> None:
     name = str(project.primary.name)
     app = PitrApp(session)

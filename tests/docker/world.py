@@ -53,14 +53,13 @@ def image(client: DockerClient, tag: str) -> str:
     return tag
 
 
-def majors(*names: str, argument: str = "project") -> pytest.MarkDecorator:
-    """Run a test on these majors or image tags; all but 11 and 18 are also `matrix`."""
+def majors(
+    *names: str, argument: str = "project", often: tuple[str, ...] = OLD_AND_NEW
+) -> pytest.MarkDecorator:
+    """Run a test on these majors or image tags; all but those of `often` are also `matrix`."""
     return pytest.mark.parametrize(
         argument,
-        [
-            name if name in OLD_AND_NEW else pytest.param(name, marks=pytest.mark.matrix)
-            for name in names
-        ],
+        [name if name in often else pytest.param(name, marks=pytest.mark.matrix) for name in names],
         indirect=True,
     )
 

@@ -57,7 +57,7 @@ def secondary(world: World, destination: Path) -> LocalServer:
     )
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 @pytest.mark.parametrize(
     ("kind", "rows"), [("xid", 3), ("time", 3), ("name", 2), ("immediate", 1), ("latest", 4)]
 )

@@ -22,7 +22,7 @@ def paused(world: World) -> Path:
     return destination
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_one_goes_on_opens_and_is_removed(world: World, paused: Path) -> None:
     later = pitr("resume", "last", "--target-xid", world.marks[3].xid, "--json")
     assert later.returncode == 0, later.stdout

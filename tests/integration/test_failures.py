@@ -64,12 +64,12 @@ def test_target_behind_the_end_of_the_archive_is_a_failure(world: World) -> None
     assert_works_now(world, local(plan).directory)
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_unknown_restore_point_is_a_failure(world: World) -> None:
     assert_fails(world.plan(AtName("never set")))
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_unreached_target_is_not_promoted_quietly(world: World) -> None:
     plan = world.plan(AtXid(world.marks[4].xid + 1000), TargetAction.PROMOTE)
     assert_fails(plan)
@@ -194,7 +194,7 @@ def test_programs_of_another_major_are_refused(world: World) -> None:
         installation_for(world.backup.version, other.bindir)
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_target_before_the_end_of_the_backup(world: World) -> None:
     backup = world.backup
     for target in (
@@ -279,7 +279,7 @@ def test_tablespaces_never_touch_the_places_of_the_primary(
         result.server.stop()
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_destination_inside_of_what_is_only_read_is_refused(world: World) -> None:
     for place in (world.archive_directory, world.backup_path, world.server.data_directory / "base"):
         plan = world.plan(Latest(), destination=place / "x")

@@ -141,7 +141,7 @@ def test_a_killed_run_goes_on(world: World, at: str, thrown_away: list[RecoveryP
     assert sum(isinstance(one.event, RunTakenUp) for one in record.events()) == 1
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_a_secondary_that_gave_up_waiting_goes_on(
     world: World, thrown_away: list[RecoveryPlan]
 ) -> None:
@@ -164,7 +164,7 @@ def until_gone(directory: Path) -> None:
         time.sleep(0.02)
 
 
-@majors("11", "12", "13", "18")
+@majors("11", "12", "13", "18", often=("18",))
 def test_a_paused_secondary_steps_on(world: World, thrown_away: list[RecoveryPlan]) -> None:
     first = run(world.plan(AtXid(world.marks[2].xid)))
     thrown_away.append(first.plan)
@@ -184,7 +184,7 @@ def test_a_paused_secondary_steps_on(world: World, thrown_away: list[RecoveryPla
     assert to_the_end.secondary.is_running()
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_a_step_back_fails_and_harms_nothing(world: World, thrown_away: list[RecoveryPlan]) -> None:
     first = run(world.plan(AtXid(world.marks[3].xid)))
     thrown_away.append(first.plan)
@@ -245,7 +245,7 @@ def test_a_setting_that_is_too_low(own_world: World, thrown_away: list[RecoveryP
     assert rows(plan) == [1, 2, 3, 4, 5]
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_a_run_that_left_nothing_begins_anew(world: World, thrown_away: list[RecoveryPlan]) -> None:
     """Its log begins anew, too: nothing of the new server's is passed over."""
     cancel = threading.Event()
@@ -314,7 +314,7 @@ def test_another_runs_secondary_is_neither_verified_nor_opened(
     assert second.server.database.row("SELECT pg_is_in_recovery()") == (True,)
 
 
-@majors("11", "18")
+@majors("11", "18", often=("18",))
 def test_an_open_server_is_never_taken_back(world: World, thrown_away: list[RecoveryPlan]) -> None:
     """It opened as planned while nobody was there: it may be looked at, and goes nowhere else."""
     record = killed_run(world, "StepStarted look", action=TargetAction.PROMOTE)

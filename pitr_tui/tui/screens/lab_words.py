@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
@@ -23,6 +24,7 @@ from pitr_tui.wording import count_text, duration_text
 
 SIGNS = {Difficulty.EASY: "▂  ", Difficulty.MEDIUM: "▂▄ ", Difficulty.HARD: "▂▄▆"}
 _TITLE_CELLS = 45
+_NAME_CELLS, _FACT_CELLS = 17, 54  # so they stand in the dialog of a small screen
 _FULL = 100
 _SHOWN_DIFFERENCES = 5
 
@@ -180,7 +182,9 @@ def _facts(score: Score) -> Iterator[Content]:
     if score.perfect:  # they are the same
         del told_of["yours"]
     for name, told in told_of.items():
-        yield assemble((f"{name:<17}", "$text-muted"), told)
+        first, *more = textwrap.wrap(told, _FACT_CELLS) or [""]
+        yield assemble((f"{name:<{_NAME_CELLS}}", "$text-muted"), first)
+        yield from (literal(" " * _NAME_CELLS + row) for row in more)
 
 
 def _tables(score: Score) -> Iterator[Content]:
@@ -193,6 +197,8 @@ def _tables(score: Score) -> Iterator[Content]:
             (f"{one.lost:>8,}", "bold $text-error" if one.lost else "$text-muted"),
             (f"{one.wrong:>8,}", "bold $text-error" if one.wrong else "$text-muted"),
         )
+    if score.lost:
+        yield literal("lost: the row is not there, or only in an older state", "$text-muted")
     if score.extra:
         newer = f"and {count_text(score.extra, 'good row')} newer than asked for: costs nothing"
         yield literal(newer, "$text-muted")
