@@ -32,8 +32,7 @@ def check(parsed: argparse.Namespace, output: Output) -> int:
     """Say whether a recovery would get where it should; exit 0 green, 1 amber, 3 red."""
     from pitr_tui.cli.restore import plan_of
 
-    xid = parsed.target_xid
-    plan, judgement = examine(plan_of(parsed), output, quick=parsed.quick, xid=xid)
+    plan, judgement = examine(plan_of(parsed), parsed, output)
     checks = [*judgement.checks, *(_read_through(plan) if parsed.checksums else ())]
     for one in checks:
         show_check(one, output)
@@ -54,22 +53,19 @@ def check(parsed: argparse.Namespace, output: Output) -> int:
 
 
 def examine(
-    plan: RecoveryPlan,
-    output: Output,
-    *,
-    quick: bool,
-    xid: int | None = None,
-    reached: Lsn | None = None,
+    plan: RecoveryPlan, parsed: argparse.Namespace, output: Output, reached: Lsn | None = None
 ) -> tuple[RecoveryPlan, Judgement]:
     """Look at the WAL on the way of a plan, make the plan fit it, and judge that.
 
-    `quick` looks at the heads of segments alone; `xid` is the transaction id as it was asked
-    for; `reached` is where a secondary goes on that has replayed a part of the way. Raises
-    PitrError when the archive cannot be read.
+    `reached` is where a secondary goes on that has replayed a part of the way. Raises PitrError
+    when the archive cannot be read.
     """
-    evidence = gather(plan, output, quick=quick)
+    evidence = gather(plan, output, quick=parsed.quick)
+    xid, dead = parsed.target_xid, getattr(parsed, "dead_primary", None)
     if xid is not None and xid >= 1 << 32:
         evidence = replace(evidence, full_xid=xid)
+    if dead is not None:
+        evidence = replace(evidence, dead_data=dead.absolute())
     with suppress(PitrError, OSError):  # the check of what could not be looked at says so
         plan = fitted(plan, evidence)
     return plan, judge(plan, utc_now(), evidence, reached)

@@ -119,6 +119,13 @@ def _recovery(parser: argparse.ArgumentParser) -> None:
         help="where the new data come to lie, for example "
         "/srv/recovered; in volume:NAME the secondary becomes a container",
     )
+    places.add_argument(
+        "--dead-primary",
+        type=Path,
+        metavar="DATADIR",
+        help="the data directory of a primary that is down, if it is still there: says whether "
+        "it has WAL that the archive lacks",
+    )
     _target(parser, "the end of the archive, if nothing is said")
     parser.add_argument("--bindir", type=Path, metavar="DIR", help="PostgreSQL's programs")
     parser.add_argument("--port", type=int, metavar="N", help="also listen on 127.0.0.1:N")

@@ -37,7 +37,7 @@ def restore(parsed: argparse.Namespace, output: Output) -> int:
     """Recover a secondary into a new directory, or with --dry-run only tell how."""
     plan = plan_of(parsed)
     keep = _compose_file(parsed, plan)
-    plan, judgement = examine(plan, output, quick=parsed.quick, xid=parsed.target_xid)
+    plan, judgement = examine(plan, parsed, output)
     checks = judgement.checks
     for check in checks:
         show_check(check, output)

@@ -79,9 +79,7 @@ def _changed(
     if changed == plan and view.failed is None:
         return plan, None  # it only goes on
     require_same_branch(plan, changed, reached(plan, view))
-    changed, judgement = examine(
-        changed, output, quick=parsed.quick, xid=parsed.target_xid, reached=reached(plan, view)
-    )
+    changed, judgement = examine(changed, parsed, output, reached(plan, view))
     changed = mended(changed, view)
     for check in judgement.checks:
         show_check(check, output)

@@ -210,6 +210,14 @@ def dead(own_world: World) -> tuple[World, list[int]]:
     return world, load.acknowledged
 
 
+def not_archived(world: World, archive: Path) -> list[dict[str, Any]]:
+    """What `pitr check` tells of the dead primary's own WAL."""
+    places = ("--backup", world.backup_path, "--archive", archive, "--to", world.directory / "new")
+    dead = ("--dead-primary", world.server.data_directory)
+    told = lines(pitr("check", *places, *dead, "--latest", "--json"))
+    return [one for one in told if one.get("name") == "not archived"]
+
+
 @own_worlds
 def test_what_only_a_dead_primary_had_is_recovered(dead: tuple[World, list[int]]) -> None:
     world, acknowledged = dead
@@ -221,6 +229,9 @@ def test_what_only_a_dead_primary_had_is_recovered(dead: tuple[World, list[int]]
     before = fingerprint(data), fingerprint(moved), fingerprint(archive)
     known = {path.name for path in archive.iterdir()}
     joined = world.directory / "joined"
+    (warned,) = not_archived(world, archive)
+    assert warned["status"] == "warning"
+    assert f"{data} still has " in warned["evidence"]
 
     told = pitr("archive", "collect", "--from", data, "--with", archive, "--to", joined, "--json")
 
@@ -238,6 +249,8 @@ def test_what_only_a_dead_primary_had_is_recovered(dead: tuple[World, list[int]]
     listing = WalArchive(joined).listing()
     assert not Path(joined / ".links.part").exists()
     assert listing.ranges[0].first.name == min(name for name in known if len(name) == 24)
+
+    assert not_archived(world, joined) == []
 
     recovered = run(world.plan(Latest(), archive=joined))
     rows = recovered.rows
