@@ -32,7 +32,8 @@ def check(parsed: argparse.Namespace, output: Output) -> int:
     """Say whether a recovery would get where it should; exit 0 green, 1 amber, 3 red."""
     from pitr_tui.cli.restore import plan_of
 
-    plan, judgement = examine(plan_of(parsed), parsed, output)
+    plan = plan_of(parsed)
+    plan, judgement = examine(plan, output, quick=parsed.quick, told=told_by(parsed))
     checks = [*judgement.checks, *(_read_through(plan) if parsed.checksums else ())]
     for one in checks:
         show_check(one, output)
@@ -52,20 +53,31 @@ def check(parsed: argparse.Namespace, output: Output) -> int:
     return _EXIT_CODES[light]
 
 
+def told_by(parsed: argparse.Namespace) -> Evidence:
+    """What a person says of a recovery that no archive can tell."""
+    xid, dead = parsed.target_xid, getattr(parsed, "dead_primary", None)
+    return Evidence(
+        full_xid=xid if xid is not None and xid >= 1 << 32 else None,
+        dead_data=dead.absolute() if dead is not None else None,
+    )
+
+
 def examine(
-    plan: RecoveryPlan, parsed: argparse.Namespace, output: Output, reached: Lsn | None = None
+    plan: RecoveryPlan,
+    output: Output,
+    *,
+    quick: bool,
+    told: Evidence | None = None,
+    reached: Lsn | None = None,
 ) -> tuple[RecoveryPlan, Judgement]:
     """Look at the WAL on the way of a plan, make the plan fit it, and judge that.
 
-    `reached` is where a secondary goes on that has replayed a part of the way. Raises PitrError
-    when the archive cannot be read.
+    `quick` looks at the heads of segments alone; `reached` is where a secondary goes on that has
+    replayed a part of the way. Raises PitrError when the archive cannot be read.
     """
-    evidence = gather(plan, output, quick=parsed.quick)
-    xid, dead = parsed.target_xid, getattr(parsed, "dead_primary", None)
-    if xid is not None and xid >= 1 << 32:
-        evidence = replace(evidence, full_xid=xid)
-    if dead is not None:
-        evidence = replace(evidence, dead_data=dead.absolute())
+    evidence = gather(plan, output, quick=quick)
+    if told is not None:
+        evidence = replace(evidence, full_xid=told.full_xid, dead_data=told.dead_data)
     with suppress(PitrError, OSError):  # the check of what could not be looked at says so
         plan = fitted(plan, evidence)
     return plan, judge(plan, utc_now(), evidence, reached)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from pitr_tui.cli.check import examine, show_check, show_verdict
+from pitr_tui.cli.check import examine, show_check, show_verdict, told_by
 from pitr_tui.cli.connection import compose_service, server_of
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.places import engine_of, image_of, read_place
@@ -37,7 +37,7 @@ def restore(parsed: argparse.Namespace, output: Output) -> int:
     """Recover a secondary into a new directory, or with --dry-run only tell how."""
     plan = plan_of(parsed)
     keep = _compose_file(parsed, plan)
-    plan, judgement = examine(plan, parsed, output)
+    plan, judgement = examine(plan, output, quick=parsed.quick, told=told_by(parsed))
     checks = judgement.checks
     for check in checks:
         show_check(check, output)

@@ -6,7 +6,7 @@ import argparse
 from contextlib import closing
 from dataclasses import replace
 
-from pitr_tui.cli.check import examine, show_check, show_verdict
+from pitr_tui.cli.check import examine, show_check, show_verdict, told_by
 from pitr_tui.cli.confirm import require_name
 from pitr_tui.cli.output import Output
 from pitr_tui.cli.places import RunPlaces
@@ -78,8 +78,11 @@ def _changed(
         changed = replace(changed, timeline=TimelineId.parse(parsed.timeline))
     if changed == plan and view.failed is None:
         return plan, None  # it only goes on
-    require_same_branch(plan, changed, reached(plan, view))
-    changed, judgement = examine(changed, parsed, output, reached(plan, view))
+    far = reached(plan, view)
+    require_same_branch(plan, changed, far)
+    changed, judgement = examine(
+        changed, output, quick=parsed.quick, told=told_by(parsed), reached=far
+    )
     changed = mended(changed, view)
     for check in judgement.checks:
         show_check(check, output)

@@ -13,6 +13,7 @@ from pitr_tui.postgres.quote import one_line
 from pitr_tui.postgres.timestamp import moment
 from pitr_tui.postgres.walname import WalSegment
 from pitr_tui.wal.catalogrows import DatabaseRow
+from pitr_tui.wal.definitions import changed_tables, definitions_text
 from pitr_tui.wal.effects import Deed, effects_of
 from pitr_tui.wal.names import NameBook, RelationKind, RelationName
 from pitr_tui.wal.pages import Ending
@@ -154,6 +155,8 @@ class TransactionWords:
     def people(self, one: Transaction, zone: tzinfo) -> Iterator[str]:
         """A few lines of at most 80 columns, as long as names are short."""
         nothing = "nothing but catalogs changed" if one.changes else "no rows of tables"
+        if tables := changed_tables(one, self._names):
+            nothing = definitions_text(tables)
         parts = list(self._parts(one)) or [nothing]
         head = f"{clock(one.time, zone)}  {one.xid:>10}  {one.lsn!s:<12} "
         gid = "" if one.gid is None else f" as '{one.gid}'"

@@ -57,7 +57,7 @@ def deed(chronicle: Chronicle, entry: int) -> str:
         return _USUAL_SCHEMA.sub("", mark.words)
     changes = chronicle.changes(entry)
     if not changes:
-        return "changed definitions" if chronicle.locks[entry] else "changed no rows of tables"
+        return chronicle.changed_definitions(entry) or "changed no rows of tables"
     told = [f"{_counts(one)} in {_name(one)}" for one in changes[:_MOST_IN_A_DEED]]
     if len(changes) > _MOST_IN_A_DEED:
         told.append(count_text(len(changes) - _MOST_IN_A_DEED, "more table"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pitr_tui.postgres.lsn import Lsn, TimelineId
+from pitr_tui.wal.definitions import definitions_text
 from pitr_tui.wal.findings import Suspect
 from pitr_tui.wal.seam import Unread
 from pitr_tui.wal.transactions import Happening, Kind
@@ -157,7 +158,8 @@ class Chronicle:
     A *cut* is a number from 0 to `len(...)`: the entries before it are kept, the others are
     lost. The columns are those of `ENTRY`. While the reading goes on there are snapshots that
     are not `finished`; `end` tells how far they have come. `holes` are stretches that could not
-    be read, `ending` why the reading ended where it did, if not with the archive.
+    be read, `ending` why the reading ended where it did, if not with the archive. `defined` has
+    by their entries the tables whose definition was changed, as far as they have names.
     """
 
     timeline: TimelineId
@@ -188,6 +190,7 @@ class Chronicle:
     prepared: tuple[Prepared, ...] = ()
     unended: tuple[Unended, ...] = ()
     ruins: tuple[Ruin, ...] = ()
+    defined: dict[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.lsns)
@@ -198,6 +201,10 @@ class Chronicle:
     @property
     def tables(self) -> tuple[Table, ...]:
         return self.made.tables
+
+    def changed_definitions(self, entry: int) -> str:
+        """That an entry changed definitions, and whose; empty where it changed none."""
+        return definitions_text(self.defined.get(entry, ())) if self.locks[entry] else ""
 
     @property
     def clock_back(self) -> NDArray[np.intp]:

@@ -26,6 +26,7 @@ from pitr_tui.wal.chronicle import (
     Table,
     Unended,
 )
+from pitr_tui.wal.definitions import changed_tables
 from pitr_tui.wal.findings import Remark, Suspect, What
 from pitr_tui.wal.happenings import happening_words
 from pitr_tui.wal.names import NameBook
@@ -89,6 +90,7 @@ class ChronicleWriter:
         self._dropped: list[Happening] = []  # databases whose droppers have not ended
         self._ruins: list[Ruin] = []
         self._gids: dict[int, str] = {}
+        self._defined: dict[int, tuple[str, ...]] = {}
         self._latest: int | None = None  # the newest time so far
         self._end = start
 
@@ -151,6 +153,7 @@ class ChronicleWriter:
             prepared=tuple(sorted(prepared, key=lambda one: one.lsn)),
             unended=tuple(self._unended),
             ruins=(*self._ruins, *(Ruin(one.lsn, None) for one in self._dropped)),
+            defined=dict(self._defined),
         )
 
     def _happen(self, item: Happening) -> None:
@@ -235,6 +238,8 @@ class ChronicleWriter:
                 item.timeline,
             )
         )
+        if item.rows and (tables := changed_tables(item, self._names)):
+            self._defined[index] = tables
         for sub in item.subxids:
             self._subs.add((sub, index))
         if item.gid is not None:

@@ -99,6 +99,7 @@ def _live(cluster: Cluster, place: Path) -> Accident:
     try:
         while server.database.row("SELECT count(*) FROM pgbench_history") < (200,):
             assert load.poll() is None
+        server.database.rows("ALTER TABLE customers ADD COLUMN note text")
         with cluster.connect() as connection, connection.cursor() as cursor:
             cursor.execute("BEGIN")
             cursor.execute("SELECT txid_current()")
@@ -117,6 +118,15 @@ def _live(cluster: Cluster, place: Path) -> Accident:
         surveyed = survey_archive(archive, list_backups(cluster.directory, archive), means)
         chronicle = read_chronicle(surveyed, means, backup=first_backup(surveyed))
     return Accident(cluster, surveyed, chronicle, int(xid))
+
+
+def test_whose_definitions_were_changed_is_known(accident: Accident) -> None:
+    """By the new column and by the drop; pgbench changes rows alone."""
+    chronicle = accident.chronicle
+    told = [chronicle.changed_definitions(entry) for entry in chronicle.defined]
+    assert told == ["changed definitions of customers"] * 2
+    assert int(chronicle.xids[max(chronicle.defined)]) == accident.xid
+    assert not any(chronicle.changes(entry) for entry in chronicle.defined)
 
 
 @pytest.mark.parametrize("side", ["before", "after"])

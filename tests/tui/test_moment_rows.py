@@ -10,6 +10,7 @@ import pytest
 from pitr_tui.errors import UsageError
 from pitr_tui.postgres.lsn import Lsn
 from pitr_tui.postgres.target import AtLsn, AtName, AtTime, AtXid, Latest
+from pitr_tui.tui.screens.transaction_look import entry_content
 from pitr_tui.tui.session import Moment
 from pitr_tui.tui.wanted import AtEnd, aim_of, other_side, wanted_at_cut, wanted_of
 from pitr_tui.tui.widgets.cut_panel import cut_rows
@@ -93,7 +94,16 @@ def test_a_rolled_back_transaction_says_so() -> None:
     told = stories.story([stories.Done(1, committed=False), stories.Done(2, locks=True)])
     rows = EntryRows(told, CLOCK)
     assert "rolled back" in text(rows.row(0, 80))
-    assert "changed definitions" in text(rows.row(1, 80))
+    assert text(rows.row(1, 80)).rstrip().endswith("changed definitions")
+
+
+def test_whose_definitions_were_changed_is_told() -> None:
+    names = ("public.orders", "shop.stock", "shop.customers")
+    told = replace(stories.story([stories.Done(1, locks=True)]), defined={0: names})
+    shown = text(EntryRows(told, CLOCK).row(0, 80))
+    assert "changed definitions of orders, shop.stock and 1 more" in shown
+    closely = entry_content(told, 0, CLOCK, "UTC").plain
+    assert "Definitions changed\n  public.orders\n  shop.stock\n  shop.customers\n" in closely
 
 
 def test_the_day_is_told_where_there_are_several() -> None:

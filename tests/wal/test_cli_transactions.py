@@ -93,6 +93,19 @@ def check_name(relation: Line, name: str) -> None:
         assert relation["database"] == "postgres"
 
 
+@CHOSEN
+def test_whose_definitions_were_changed_is_told(history: History, cache: Path) -> None:
+    argv = [sys.executable, "-m", "pitr_tui", "wal", "transactions", str(history.archive)]
+    told = subprocess.run(
+        [*argv, "--backup", str(history.backup)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PITR_CACHE_DIR": str(cache)},
+        check=True,
+    ).stdout.splitlines()
+    assert any(line.endswith("changed definitions of audit") for line in told)  # a new index
+
+
 @shapes(OF_18)
 def test_a_second_reading_says_the_same(history: History, cache: Path) -> None:
     """From the cache, and without one."""

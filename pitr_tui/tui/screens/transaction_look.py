@@ -39,7 +39,10 @@ def entry_content(story: Chronicle, entry: int, clock: Clock, zone: str) -> Cont
     if int(story.at[entry] - story.times[entry]) > 1_000_000:
         rows.append(literal("The server's clock had been put back before it.", "$text-warning"))
     rows += _findings(mark)
-    changes = story.changes(entry)
+    changes, defined = story.changes(entry), story.defined.get(entry, ())
+    if defined:
+        rows += [literal(""), literal("Definitions changed", "bold")]
+        rows += [literal(f"  {one}") for one in defined]
     rows += [literal(""), literal("Rows of tables" if changes else "No rows of tables", "bold")]
     width = max((len(str(one.table)) for one in changes), default=0)
     for one in changes:

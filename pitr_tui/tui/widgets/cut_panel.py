@@ -73,7 +73,7 @@ def _told(story: Chronicle, entry: int, clock: Clock) -> Sequence[Part]:
     mark = story.suspect_at(entry)
     words = mark.words if mark is not None else changes_text(story.changes(entry), _MOST_TABLES)
     if not words:
-        words = "changed definitions" if story.locks[entry] else "no rows of tables"
+        words = story.changed_definitions(entry) or "no rows of tables"
     return (
         (clock.text(int(story.times[entry])), "bold"),
         f"  xid {int(story.xids[entry])}  ",

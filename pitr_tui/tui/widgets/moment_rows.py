@@ -199,7 +199,7 @@ class EntryRows:
         committed = bool(story.committed[entry])
         words = mark.words if mark is not None else changes_text(story.changes(entry))
         if not words:
-            words = "changed definitions" if story.locks[entry] else "no rows of tables"
+            words = story.changed_definitions(entry) or "no rows of tables"
         if not committed:
             words = f"rolled back: {words}"
         text = "plain" if committed and (mark or story.rows[entry]) else "muted"
