@@ -69,8 +69,9 @@ class Watch:
                     self.seen.add(Path(os.fsdecode(argv.split(b"\0")[0])).name)
                     if secret in argv:
                         self.found.append(os.fsdecode(argv))
-                    foreign = process.stat().st_uid != os.geteuid()
-                    if foreign and secret in (process / "environ").read_bytes():
+                    environment = process / "environ"  # its owner is who may read it
+                    foreign = environment.stat().st_uid != os.geteuid()
+                    if foreign and secret in environment.read_bytes():
                         self.found.append(f"environment of {os.fsdecode(argv)}")
 
 
